@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+# From a clone to green: `make demo`, `make test`.  Every target sets up what it needs and
+# does nothing twice; the work is done by the scripts in tools/.
+
+HOST_PYTHON ?= pypy3
+# GUEST_PYTHON=/path/to/python3.x and CPHOST_PYTHON=... override the choice of tools/cpythons.py.
+# ARGS goes to pytest (make test) or to benchmarks/run.py (make bench).
+ARGS ?=
+# ONLY=pypy, second or cpython runs one part of `make test`.
+ONLY ?=
+
+export HOST_PYTHON GUEST_PYTHON CPHOST_PYTHON
+# Another environment's settings must not reach the interpreters that we start.
+unexport PYTHONHOME PYTHONPATH PYTHONSTARTUP VIRTUAL_ENV
+
+ENVIRONMENTS := $(HOST_PYTHON) tools/environments.py
+HOST := .venv-host/bin/python
+GUEST := $(CURDIR)/.venv-guest/bin/python
+
+.PHONY: help demo test check format bench build system clean distclean
+.NOTPARALLEL:
+
+help:
+	@echo 'make demo       fit and draw the sunspots with scipy and matplotlib, from PyPy'
+	@echo 'make test       run the tests: PyPy with two guests, then CPython as the host'
+	@echo '                ARGS="-k name" goes to pytest, ONLY=pypy|second|cpython runs one part'
+	@echo 'make check      format, lint, types, and the C core by itself, warnings as errors'
+	@echo 'make format     rewrite the Python files as `make check` wants them'
+	@echo 'make bench      print the table of ratios to native CPython'
+	@echo 'make build      only set up and compile'
+	@echo 'make clean      remove what was compiled, cached and drawn'
+	@echo 'make distclean  clean, and remove the virtual environments'
+
+demo: system
+	@$(ENVIRONMENTS) host guest
+	PYBRIDGE_PYTHON=$(GUEST) $(HOST) demos/sunspots.py
+	@test -s demos/out/sunspots.png
+	@echo 'The picture: demos/out/sunspots.png'
+
+test: system
+	@$(ENVIRONMENTS) host guest cphost
+	@$(HOST) tools/run_tests.py --only='$(ONLY)' -- $(ARGS)
+
+check: system
+	@$(ENVIRONMENTS) tools
+	@tools/check
+
+format: system
+	@$(ENVIRONMENTS) tools
+	.venv-tools/bin/ruff check --fix .
+	.venv-tools/bin/ruff format .
+
+bench: system
+	@$(ENVIRONMENTS) host guest
+	PYBRIDGE_PYTHON=$(GUEST) $(HOST) benchmarks/run.py $(ARGS)
+
+build: system
+	@$(ENVIRONMENTS) host guest
+
+system:
+	@tools/system
+
+clean:
+	rm -rf .build build dist pybridge.egg-info pybridge/_core.*.so demos/out
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -path './.venv-*' -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf .venv-host .venv-guest .venv-cphost .venv-tools

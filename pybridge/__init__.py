@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""pybridge: CPython's packages on PyPy, in one process.
+
+    import pybridge
+    np = pybridge.import_module("numpy")
+
+A real CPython, the guest, is embedded in this process, the host's; its objects are used
+through proxies.  Importing pybridge starts nothing.
+"""
+
+from pybridge._api import (
+    Statistics,
+    eval,  # noqa: A004
+    exec,  # noqa: A004
+    import_module,
+    start,
+    statistics,
+)
+from pybridge._errors import (
+    BridgeError,
+    ClosedHandle,
+    ConversionError,
+    GuestClosed,
+    GuestNotFound,
+    StartError,
+)
+from pybridge._handle import release, scope
+from pybridge._proxy import Proxy
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BridgeError",
+    "ClosedHandle",
+    "ConversionError",
+    "GuestClosed",
+    "GuestNotFound",
+    "Proxy",
+    "StartError",
+    "Statistics",
+    "eval",
+    "exec",
+    "import_module",
+    "release",
+    "scope",
+    "start",
+    "statistics",
+]
+
+for _name in __all__:
+    if _name != "Proxy":  # its __module__ is the guest's, on instances; see _proxy
+        globals()[_name].__module__ = "pybridge"
+del _name

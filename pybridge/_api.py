@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""The public functions, over everything below."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from typing import Any, NamedTuple
+
+from pybridge import _guest, _release, _runtime, _table
+from pybridge._convert import Handle, frame_get, take
+from pybridge._core import lib
+
+_numbers = itertools.count(1)
+
+
+def start(python: str | None = None) -> None:
+    """Start the guest now, or do nothing if it runs.
+
+    `python`: the guest's interpreter or its venv; by default the setting PYBRIDGE_PYTHON,
+    `[tool.pybridge]` in the pyproject.toml beside the running script, the active VIRTUAL_ENV,
+    or the newest python3.X on PATH, in this order.  Main thread only, the first time.  Not
+    needed: the first use starts the guest.  Raises GuestNotFound when no interpreter is
+    usable, StartError when it cannot be started (again, or from this thread).
+    """
+    _runtime.start(python)
+
+
+def import_module(name: str) -> Any:
+    """Import a module in the guest and give its proxy, as importlib.import_module does.
+
+    `name` is absolute and may have dots.  Raises what the guest's import raises; a
+    ModuleNotFoundError has a note with the guest's interpreter and search path.
+    """
+    _runtime.running()
+    if not isinstance(name, str):
+        raise TypeError(f"a module's name is a str, not {type(name).__name__}")
+    if not name or name.startswith("."):
+        raise ValueError(f"not an absolute module name: {name!r}")
+    _flush()
+    try:
+        return _guest.import_guest(name)
+    except ModuleNotFoundError as error:
+        _note_path(error)
+        raise
+
+
+def _note_path(error: BaseException) -> None:
+    """Say where the guest looked: as a note, where the host prints notes."""
+    path = _guest.call("search_path")
+    note = (
+        f"searched by the guest {_runtime.guest.executable}: "
+        + ", ".join(str(p) for p in path)
+        + f"; to install there: {_runtime.guest.executable} -m pip install {error.name}"  # type: ignore[attr-defined]
+    )
+    if hasattr(error, "add_note"):
+        error.add_note(note)
+    else:
+        error.__notes__ = [*getattr(error, "__notes__", ()), note]  # type: ignore[attr-defined]
+
+
+def eval(source: str, namespace: Any = None) -> Any:  # noqa: A001 - the public name
+    """Evaluate a Python expression in the guest and give its value.
+
+    `namespace`: None for the guest's `__main__`, a guest dict, or a host dict, whose values
+    cross by the ordinary rules (names that the expression binds are not written back).
+    Raises what the guest raises, SyntaxError included.
+    """
+    return _run(source, namespace, 258, "evaluate")
+
+
+def exec(source: str, namespace: Any = None) -> None:  # noqa: A001 - the public name
+    """Execute Python statements in the guest.
+
+    `namespace` as in `eval`; with a host dict, the names that the statements bind are
+    written back to it, as proxies or values.
+    """
+    _run(source, namespace, 257, "run")
+
+
+def _run(source: str, namespace: Any, mode: int, function: str) -> Any:
+    _runtime.running()
+    if not isinstance(source, str):
+        raise TypeError(f"source must be a str, not {type(source).__name__}")
+    if "\0" in source:
+        raise ValueError("source code cannot contain null bytes")
+    _flush()
+    filename = f"<pybridge {next(_numbers)}>"
+    _guest.call("remember_source", filename, source)
+    frame = frame_get()
+    text = source.encode("utf-8", "surrogatepass")
+    code = take(frame, lib.pb_compile(frame.mem, text, filename.encode(), mode))
+    if namespace is None:
+        space = _guest.call("main_namespace")
+    elif isinstance(namespace, Handle):
+        space = namespace
+    else:
+        space = _guest.call("namespace_of", namespace)
+    try:
+        return _guest.call(function, code, space)
+    finally:
+        if mode == 257 and isinstance(namespace, dict):
+            for key, value in _guest.call("bindings", space):
+                if key not in namespace or namespace[key] is not value:
+                    namespace[key] = value
+
+
+def _flush() -> None:
+    """What the host printed before comes out before what the guest prints now."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, ValueError, OSError):
+            pass
+
+
+class Statistics(NamedTuple):
+    """Exact counts at one moment."""
+
+    handles_open: int  # references to guest objects that the host owns
+    handles_released: int  # since the start
+    host_objects: int  # host objects that the guest holds
+    crossings: int  # times that the guest's GIL was taken
+    callbacks: int  # calls from the guest to the host
+    leases_revoked: int  # times that a kept GIL was asked back by a signal
+
+
+def statistics() -> Statistics:
+    """Release what is dead, then count.  Any thread.
+
+    A dead proxy is found by a sweep once the host's collector has seen that it is dead:
+    call gc.collect() before, for numbers that do not depend on when it last ran.
+    """
+    if _runtime.state is _runtime.RUNNING:
+        _release.sweep()
+        _table.forget_dropped()
+    shared = _release.shared
+    return Statistics(
+        handles_open=_release.handles_open(),
+        handles_released=shared.released,
+        host_objects=len(_table.objects),
+        crossings=shared.crossings,
+        callbacks=shared.callbacks,
+        leases_revoked=shared.leases_revoked,
+    )

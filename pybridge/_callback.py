@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""Host functions that the guest calls.
+
+A callable of the host becomes a guest object of type `host_function` (csrc/hostobj.c), which
+says its name, doc, module and signature when asked.  `_host_call` is the one entry point of
+all calls back: it runs without the guest GIL, on whatever thread the guest calls from (PyPy
+attaches threads that the guest made).  Whatever it raises goes to the guest as that
+exception; the same object comes back if nobody catches it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pybridge import _guest
+from pybridge._convert import Encoder, Frame, fallbacks, get, keep, put
+from pybridge._core import ffi, lib
+from pybridge._errors import ConversionError
+from pybridge._frame import BASE, frame_of_callback
+from pybridge._handle import Handle
+from pybridge._raised import guest_exception
+from pybridge._table import guest_object, objects, put_object
+
+_FLOAT: int = lib.PB_FLOAT
+
+
+def _silent(*_: Any) -> None:
+    """The core reports the failure to the guest; nothing is printed."""
+
+
+@ffi.def_extern(name="pb_host_call", error=-1, onerror=_silent)  # type: ignore[untyped-decorator]
+def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
+    frame = frame_of_callback(mem)
+    if frame.keep is not None:
+        frame.reset()
+    ints = mem.cells
+    try:
+        function = objects[number]
+        if nkeywords == 0 and nargs == 1 and ints[0] == _FLOAT:
+            result = function(frame.base_doubles[1])
+        elif nkeywords == 0 and nargs <= 3:
+            doubles = ffi.cast("double *", ints)
+            if nargs == 0:
+                result = function()
+            else:
+                a, at = get(frame, ints, doubles, 0)
+                if nargs == 1:
+                    result = function(a)
+                else:
+                    b, at = get(frame, ints, doubles, at)
+                    if nargs == 2:
+                        result = function(a, b)
+                    else:
+                        result = function(a, b, get(frame, ints, doubles, at)[0])
+        else:
+            args, kwargs = _arguments(frame, ints, nargs, nkeywords)
+            result = function(*args, **kwargs)
+        if mem.capacity != BASE:
+            lib.pb_frame_shrink(mem)
+        put(frame, 0, result)
+        if isinstance(result, Handle):
+            keep(frame, result)  # until the core has taken its own reference
+    except BaseException as error:  # everything belongs to the guest's caller
+        _put_exception(frame, error)
+    return 0
+
+
+def _arguments(
+    frame: Frame, ints: Any, nargs: int, nkeywords: int
+) -> tuple[list[Any], dict[str, Any]]:
+    doubles = ffi.cast("double *", ints)
+    at = 0
+    args = []
+    for _ in range(nargs):
+        x, at = get(frame, ints, doubles, at)
+        args.append(x)
+    kwargs = {}
+    for _ in range(nkeywords):
+        name, at = get(frame, ints, doubles, at)
+        kwargs[name], at = get(frame, ints, doubles, at)
+    return args, kwargs
+
+
+def _put_exception(frame: Frame, error: BaseException) -> None:
+    handle = guest_exception(_without_entry(error))
+    if frame.mem.capacity != BASE:
+        lib.pb_frame_shrink(frame.mem)
+    frame.reset()
+    frame.ints[0] = lib.PB_RAISE
+    frame.ints[1] = handle
+
+
+def _without_entry(error: BaseException) -> BaseException:
+    """Take `_host_call` itself off the traceback: it is no frame of the program's."""
+    entry = error.__traceback__
+    if entry is not None and entry.tb_frame.f_code is _entry_code and entry.tb_next is not None:
+        return error.with_traceback(entry.tb_next)
+    return error
+
+
+def put_function(frame: Frame, at: int, x: Any) -> int:
+    """Write the guest's object for a host callable."""
+    return put_object(frame, at, guest_object(x, True))
+
+
+def _callable_encoder(x: Any) -> Encoder | None:
+    return put_function if callable(x) else None
+
+
+def _ask(function: Any, attribute: str) -> Any:
+    """What a guest reads from the object of a host function: asked for when needed."""
+    if attribute == "__signature__":
+        return _signature(function)
+    value = getattr(function, attribute)
+    if value is not None and type(value) not in (str, int, float, bool, tuple, dict):
+        raise AttributeError(attribute)
+    return value
+
+
+def _signature(function: Any) -> tuple[Any, ...]:
+    """((name, kind, (default,) or (), (annotation,) or ()), ...), (return annotation,) or ()."""
+    import inspect
+
+    signature = inspect.signature(function)
+    empty = inspect.Parameter.empty
+    parameters = tuple(
+        (
+            p.name,
+            p.kind.name,
+            () if p.default is empty else (_passable(p.default),),
+            () if p.annotation is empty else (_passable(p.annotation),),
+        )
+        for p in signature.parameters.values()
+    )
+    back = signature.return_annotation
+    return parameters, () if back is inspect.Signature.empty else (_passable(back),)
+
+
+def _passable(x: Any) -> Any:
+    """A default or annotation as it crosses; its repr where it cannot."""
+    from pybridge._convert import frame_get, frames
+
+    frame = frame_get()
+    try:
+        put(frame, 0, x)
+    except ConversionError:
+        return repr(x)
+    frame.reset()
+    frames.append(frame)
+    return x
+
+
+def set_up() -> None:
+    """Right after the start: tell the core the entry point, the guest how to ask."""
+    lib.pb_callback_set(lib.pb_host_call)
+    _guest.call("dress_functions", _ask)
+
+
+_entry_code = _host_call.__code__ if hasattr(_host_call, "__code__") else None
+fallbacks.append(_callable_encoder)

@@ -1,0 +1,505 @@
+# SPDX-License-Identifier: MIT
+"""Values: host objects to cells (`put`), cells to host objects (`get`, `take`).
+
+Dispatch is on the exact type, `type(x) is float`: the JIT turns it into a guard, and a
+subclass keeps its class instead of losing it on the way.  What is not settled here comes
+from three tables that upper layers fill, each keyed by a type or a number:
+
+    encoders[host type] -> function(frame, position, x) -> next position
+    fallbacks           -> for other types: function(x) -> an encoder, or None
+    decoders[number]    -> function(value) -> host object      (PB_VALUE)
+    late                -> the functions below that need proxies and exceptions
+
+A list, dict or set crosses by value, deep; one that contains itself, or is nested deeper
+than 400 levels, is refused.
+
+Threads: a frame has one user.  A container changed by another thread while it is encoded
+raises RuntimeError, or crosses as it was at some moment of the encoding.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from pybridge import _release
+from pybridge._core import ffi, lib
+from pybridge._errors import BridgeError, ConversionError, GuestClosed, StartError
+from pybridge._frame import BASE, Frame, frame_get, frames
+from pybridge._handle import Handle, adopt, adopt_heavy, closed
+
+try:
+    from __pypy__ import strategy as _strategy
+    from __pypy__ import utf8content as _utf8
+except ImportError:  # a CPython host
+    _strategy = None
+
+    def _utf8(s: str) -> bytes:
+        return s.encode("utf-8", "surrogatepass")
+
+
+# ORDER TAGS: the names of csrc/host.h, as plain ints that the JIT folds.
+ERROR: int = lib.PB_ERROR
+NONE: int = lib.PB_NONE
+FALSE: int = lib.PB_FALSE
+TRUE: int = lib.PB_TRUE
+INT: int = lib.PB_INT
+FLOAT: int = lib.PB_FLOAT
+OBJECT: int = lib.PB_OBJECT
+HEAVY: int = lib.PB_HEAVY
+UNKNOWN: int = lib.PB_UNKNOWN
+HOST: int = lib.PB_HOST
+STR: int = lib.PB_STR
+BYTES: int = lib.PB_BYTES
+BIGINT: int = lib.PB_BIGINT
+COMPLEX: int = lib.PB_COMPLEX
+ELLIPSIS: int = lib.PB_ELLIPSIS
+NOTIMPLEMENTED: int = lib.PB_NOTIMPLEMENTED
+TUPLE: int = lib.PB_TUPLE
+FROZENSET: int = lib.PB_FROZENSET
+LIST: int = lib.PB_LIST
+DICT: int = lib.PB_DICT
+SET: int = lib.PB_SET
+FLOATS: int = lib.PB_FLOATS
+INTS: int = lib.PB_INTS
+SLICE: int = lib.PB_SLICE
+RANGE: int = lib.PB_RANGE
+BUILD: int = lib.PB_BUILD
+VALUE: int = lib.PB_VALUE
+STOP: int = lib.PB_STOP
+REFUSED: int = lib.PB_REFUSED
+RAISE: int = lib.PB_RAISE
+
+_SMALL = 2048  # bytes: longer text is passed where it lies
+_SCRATCH = 4096
+_DEEPEST = 400  # as DEEPEST_TAKEN in csrc/value.c
+_BULK = 16  # lists of numbers from this length on cross as raw memory
+
+Encoder = Callable[[Frame, int, Any], int]
+encoders: dict[type, Encoder] = {}
+fallbacks: list[Callable[[Any], Encoder | None]] = []
+decoders: dict[int, Callable[[Any], Any]] = {}
+
+
+class _Late:
+    """What upper layers provide: see `_raised`, `_kinds` and `_callback`."""
+
+    raise_guest: Callable[[Any], Any]  # (proxy of an exception) -> raises
+    classify: Callable[[Any], bool]  # (proxy) -> it is a value after all
+    host_object: Callable[[int], Any]  # (number) -> the object
+
+
+late = _Late()
+
+
+# ---- host to guest ----------------------------------------------------------------------
+
+
+def put(frame: Frame, at: int, x: Any) -> int:
+    """Write `x` as cells from `at` on; give the next free position."""
+    if at + 2 > frame.capacity:
+        frame.grow(2 * at + 8, at)
+    kind = type(x)
+    if kind is float:
+        frame.ints[2 * at] = FLOAT
+        frame.doubles[2 * at + 1] = x
+    elif kind is int:
+        try:
+            frame.ints[2 * at + 1] = x
+        except OverflowError:
+            data = x.to_bytes(x.bit_length() // 8 + 1, "little", signed=True)
+            return _put_bytes(frame, at, BIGINT, data)
+        frame.ints[2 * at] = INT
+    elif x is None:
+        frame.ints[2 * at] = NONE
+    elif x is True:
+        frame.ints[2 * at] = TRUE
+    elif x is False:
+        frame.ints[2 * at] = FALSE
+    elif isinstance(x, Handle):
+        frame.ints[2 * at] = OBJECT
+        frame.ints[2 * at + 1] = x._pybridge_handle
+    elif kind is str:
+        return _put_bytes(frame, at, STR, _utf8(x))
+    else:
+        return _put_other(frame, at, x, kind)
+    return at + 1
+
+
+def _put_bytes(frame: Frame, at: int, tag: int, data: bytes) -> int:
+    n = len(data)
+    frame.ints[2 * at] = tag | n << 8
+    if n <= _SMALL:
+        # Positions grow within one crossing, so a position not beyond the last text's
+        # means that a new crossing has begun and the scratch memory is free again.
+        fill = frame.fill if at > frame.last else 0
+        if fill + n <= _SCRATCH:
+            frame.buffer[fill : fill + n] = data
+            frame.ints[2 * at + 1] = int(ffi.cast("intptr_t", frame.scratch)) + fill
+            frame.fill = fill + n
+            frame.last = at
+            return at + 1
+    pinned = ffi.from_buffer(data)
+    frame.ints[2 * at + 1] = int(ffi.cast("intptr_t", pinned))
+    keep(frame, pinned)
+    return at + 1
+
+
+def keep(frame: Frame, x: Any) -> None:
+    """Keep `x` alive until the core has read the cells."""
+    if frame.keep is None:
+        frame.keep = [x]
+    else:
+        frame.keep.append(x)
+
+
+def _put_other(frame: Frame, at: int, x: Any, kind: type) -> int:
+    if kind is tuple:
+        return _put_items(frame, at, TUPLE, x, 0)
+    return put_at_depth(frame, at, x, kind, 0)
+
+
+def put_at_depth(frame: Frame, at: int, x: Any, kind: type, depth: int) -> int:
+    """`put` for what is not a scalar, at a known depth of nesting."""
+    if kind is tuple:
+        return _put_items(frame, at, TUPLE, x, depth)
+    if kind is list:
+        return _put_list(frame, at, x, depth)
+    if kind is dict:
+        flat: list[Any] = []
+        for key, value in x.items():
+            flat.append(key)
+            flat.append(value)
+        at = _put_items(frame, at, DICT, flat, depth)
+        return at
+    if kind is bytes:
+        return _put_bytes(frame, at, BYTES, x)
+    if kind is complex:
+        frame.ints[2 * at] = COMPLEX
+        frame.doubles[2 * at + 1] = x.real
+        frame.ints[2 * at + 2] = COMPLEX
+        frame.doubles[2 * at + 3] = x.imag
+        return at + 2
+    if kind is slice:
+        return _put_items(frame, at, SLICE, (x.start, x.stop, x.step), depth)
+    if kind is set:
+        return _put_items(frame, at, SET, list(x), depth)
+    if kind is frozenset:
+        return _put_items(frame, at, FROZENSET, list(x), depth)
+    if kind is range:
+        return _put_items(frame, at, RANGE, (x.start, x.stop, x.step), depth)
+    if x is Ellipsis:
+        frame.ints[2 * at] = ELLIPSIS
+        return at + 1
+    if x is NotImplemented:
+        frame.ints[2 * at] = NOTIMPLEMENTED
+        return at + 1
+    encoder = encoders.get(kind)
+    if encoder is None:
+        encoder = _encoder_of(x)
+    return encoder(frame, at, x)
+
+
+def _encoder_of(x: Any) -> Encoder:
+    for fallback in fallbacks:
+        encoder = fallback(x)
+        if encoder is not None:
+            return encoder
+    raise unconvertible(x)
+
+
+def unconvertible(x: Any) -> ConversionError:
+    """The refusal of a host object that has no form in the guest."""
+    kind = type(x)
+    for base in (bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset):
+        if isinstance(x, base):
+            remedy = f"pass {base.__name__}(x) if its value is enough"
+            break
+    else:
+        remedy = "pass its values, or a function that the guest may call"
+        if isinstance(x, (bytearray, memoryview)):
+            remedy = "pass bytes(x)"
+    return ConversionError(
+        f"{kind.__module__}.{kind.__qualname__} object cannot cross to the guest: only the "
+        f"builtin value types, functions and proxies do; {remedy}"
+    )
+
+
+def _put_items(frame: Frame, at: int, tag: int, items: Any, depth: int) -> int:
+    if depth >= _DEEPEST:
+        raise ConversionError(
+            f"a container nested deeper than {_DEEPEST} levels, or one that contains itself, "
+            "has no copy in the guest: pass a flatter one"
+        )
+    n = len(items)
+    if at + 2 * n + 4 > frame.capacity:
+        frame.grow(at + 2 * n + 8, at)
+    count = n // 2 if tag == DICT else n
+    frame.ints[2 * at] = tag | count << 8
+    at += 1
+    done = 0
+    for item in items:
+        kind = type(item)
+        if kind is tuple or kind is list or kind is dict or kind is set:
+            at = put_at_depth(frame, at, item, kind, depth + 1)
+        else:
+            at = put(frame, at, item)
+        done += 1
+    if done != n:
+        raise RuntimeError("a container changed its size while it crossed to the guest")
+    return at
+
+
+def _put_list(frame: Frame, at: int, x: list[Any], depth: int) -> int:
+    if len(x) >= _BULK and _strategy is not None:
+        # PyPy stores a list of floats or of small ints as raw numbers: one copy, one cell.
+        name = _strategy(x)
+        if name == "FloatListStrategy":
+            return _put_numbers(frame, at, FLOATS, ffi.new("double[]", x), len(x))
+        if name == "IntegerListStrategy":
+            return _put_numbers(frame, at, INTS, ffi.new("int64_t[]", x), len(x))
+    return _put_items(frame, at, LIST, x, depth)
+
+
+def _put_numbers(frame: Frame, at: int, tag: int, array: Any, n: int) -> int:
+    frame.ints[2 * at] = tag | n << 8
+    frame.ints[2 * at + 1] = int(ffi.cast("intptr_t", array))
+    keep(frame, array)
+    return at + 1
+
+
+def put_build(frame: Frame, at: int, factory: Handle, fields: tuple[Any, ...]) -> int:
+    """The guest object that the guest callable `factory` makes of `fields`."""
+    frame.ints[2 * at] = BUILD | len(fields) << 8
+    frame.ints[2 * at + 1] = factory._pybridge_handle
+    at += 1
+    for field in fields:
+        at = put(frame, at, field)
+    return at
+
+
+# ---- guest to host ----------------------------------------------------------------------
+
+
+def take(frame: Frame, word: int) -> Any:
+    """The result of a crossing, whose first word is `word`; puts the frame back."""
+    if frame.keep is not None:
+        frame.reset()
+    if word == FLOAT:
+        x: Any = frame.doubles[1]
+    elif word == INT:
+        x = frame.ints[1]
+    elif word == NONE:
+        x = None
+    elif word == TRUE:
+        x = True
+    elif word == FALSE:
+        x = False
+    elif word == OBJECT:
+        x = adopt(frame, frame.ints[1])
+    elif word & 255 == STR:
+        x = _text(frame, 0, word >> 8)
+    else:
+        return _take_other(frame, word)
+    frames.append(frame)
+    return x
+
+
+def _take_other(frame: Frame, word: int) -> Any:
+    tag = word & 255
+    if tag == ERROR:
+        proxy = adopt(frame, frame.ints[1])
+        frames.append(frame)
+        return late.raise_guest(proxy)
+    if tag == REFUSED:
+        frames.append(frame)
+        raise refusal(word >> 8)
+    mem = frame.mem
+    x, _ = get(frame, mem.cells, ffi.cast("double *", mem.cells), 0)
+    if mem.capacity != BASE:
+        lib.pb_frame_shrink(mem)
+    frames.append(frame)
+    return x
+
+
+def _text(frame: Frame, offset: int, n: int) -> str:
+    data = ffi.unpack(frame.mem.text + offset, n)
+    try:
+        return data.decode()  # type: ignore[no-any-return]
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "surrogatepass")  # type: ignore[no-any-return]
+
+
+def get(frame: Frame, ints: Any, doubles: Any, at: int) -> tuple[Any, int]:
+    """The value that begins at cell `at`, and the position after it."""
+    word = ints[2 * at]
+    if word == FLOAT:
+        return doubles[2 * at + 1], at + 1
+    if word == INT:
+        return ints[2 * at + 1], at + 1
+    if word == NONE:
+        return None, at + 1
+    if word == TRUE:
+        return True, at + 1
+    if word == FALSE:
+        return False, at + 1
+    if word == OBJECT:
+        return adopt(frame, ints[2 * at + 1]), at + 1
+    tag = word & 255
+    if tag == STR:
+        return _text(frame, ints[2 * at + 1], word >> 8), at + 1
+    return _get_other(frame, ints, doubles, at, tag, word >> 8)
+
+
+def _get_other(frame: Frame, ints: Any, doubles: Any, at: int, tag: int, n: int) -> Any:
+    payload = ints[2 * at + 1]
+    if tag == TUPLE:
+        items, at = _get_items(frame, ints, doubles, at + 1, n)
+        return tuple(items), at
+    if tag == HEAVY:
+        return adopt_heavy(payload), at + 1
+    if tag == UNKNOWN:
+        return _get_unknown(frame, payload), at + 1
+    if tag == HOST:
+        return late.host_object(payload), at + 1
+    if tag == BYTES:
+        return ffi.unpack(frame.mem.text + payload, n), at + 1
+    if tag == BIGINT:
+        data = ffi.unpack(frame.mem.text + payload, n)
+        return int.from_bytes(data, "little", signed=True), at + 1
+    if tag == COMPLEX:
+        return complex(doubles[2 * at + 1], doubles[2 * at + 3]), at + 2
+    if tag == VALUE:
+        fields, at = get(frame, ints, doubles, at + 1)
+        return decoders[n](fields), at
+    if tag == FROZENSET:
+        items, at = _get_items(frame, ints, doubles, at + 1, n)
+        return frozenset(items), at
+    if tag == SLICE:
+        items, at = _get_items(frame, ints, doubles, at + 1, 3)
+        return slice(*items), at
+    if tag == RANGE:
+        items, at = _get_items(frame, ints, doubles, at + 1, 3)
+        return range(*items), at
+    if tag == ELLIPSIS:
+        return Ellipsis, at + 1
+    if tag == NOTIMPLEMENTED:
+        return NotImplemented, at + 1
+    raise BridgeError(f"the core answered with tag {tag}, which this host does not know")
+
+
+def _get_items(
+    frame: Frame, ints: Any, doubles: Any, at: int, n: int
+) -> tuple[list[Any], int]:
+    items = []
+    for _ in range(n):
+        item, at = get(frame, ints, doubles, at)
+        items.append(item)
+    return items, at
+
+
+def _get_unknown(frame: Frame, handle: int) -> Any:
+    proxy = adopt(frame, handle)
+    if not late.classify(proxy):
+        return proxy
+    other = frame_get()
+    return take(other, lib.pb_value_of(other.mem, handle))
+
+
+# ---- refusals ---------------------------------------------------------------------------
+
+
+def refusal(reason: int) -> BaseException:
+    """The host error for a PB_REFUSED.  ORDER REASONS"""
+    if reason == lib.PB_RELEASED:
+        return closed(None)
+    if reason == lib.PB_STACK:
+        return RecursionError(
+            "too little stack is left on this thread to call the guest, which needs 640 KB: "
+            "recurse less deeply, or make threads with threading.stack_size(8 << 20)"
+        )
+    if reason == lib.PB_CLOSED:
+        return GuestClosed(
+            "the guest was closed at exit: call it before the host's atexit functions run"
+        )
+    if reason == lib.PB_NOT_STARTED:
+        return StartError("the guest is not running: call pybridge.start() first")
+    return MemoryError("the bridge could not get memory")
+
+
+# ---- names ------------------------------------------------------------------------------
+
+
+def _module_dict() -> dict[Any, int]:
+    try:
+        # A dict of this kind folds to a constant in traces when the key is one.
+        from __pypy__ import newdict
+    except ImportError:
+        return {}
+    return newdict("module")  # type: ignore[no-any-return]
+
+
+_interned = _module_dict()
+_name_tuples: dict[tuple[str, ...], int] = {}
+
+
+def interned(name: str) -> int:
+    """The guest's interned string `name`: a handle that is never released."""
+    try:
+        return _interned[name]
+    except KeyError:
+        return _intern(name)
+
+
+def _intern(name: str) -> int:
+    frame = frame_get()
+    data = _utf8(name)
+    word = lib.pb_intern(frame.mem, data, len(data))
+    if word != OBJECT:
+        take(frame, word)
+    handle: int = frame.ints[1]
+    frames.append(frame)
+    _interned[str(name)] = handle
+    return handle
+
+
+def interned_names(names: tuple[str, ...]) -> int:
+    """The guest's tuple of keyword names: a handle that is never released."""
+    try:
+        return _name_tuples[names]
+    except KeyError:
+        pass
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError("keywords must be strings")
+    handles = [interned(name) for name in names]
+    frame = frame_get()
+    frame.grow(len(handles) + 2, 0)
+    for i, handle in enumerate(handles):
+        frame.ints[2 * i] = OBJECT
+        frame.ints[2 * i + 1] = handle
+    word = lib.pb_names(frame.mem, len(handles))
+    if word != OBJECT:
+        take(frame, word)
+    frame.reset()
+    answer: int = frame.ints[1]
+    frames.append(frame)
+    _name_tuples[names] = answer
+    return answer
+
+
+def put_arguments(
+    frame: Frame, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[int, int]:
+    """Positional and keyword arguments as cells: how many, and the names' handle or 0."""
+    names = 0
+    if kwargs:
+        keys = tuple(kwargs)
+        names = interned_names(keys)
+        args = args + tuple([kwargs[key] for key in keys])
+    at = 0
+    for x in args:
+        at = put(frame, at, x)
+    return len(args), names
+
+
+assert _release.CHUNK == 8

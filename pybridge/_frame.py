@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""Frames: the memory through which arguments and results cross.
+
+A crossing takes a frame from the pool, writes argument cells, calls the core, reads the
+result from the same frame and puts it back.  Until then nobody else has it: list.pop and
+list.append are atomic, so threads and nested calls (callbacks) need no lock and no
+thread-local look-up.  A frame that is lost because an exception came between is garbage.
+
+Cells are pairs of words (csrc/host.h).  `ints` and `doubles` are two typed views of the same
+memory: the JIT compiles `frame.doubles[1] = x` to one raw store.
+
+New handles are stored in the frame's current chunk (see `_release`) by plain memory writes,
+without a call: the chunk too belongs to the frame alone until it is full.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pybridge import _release
+from pybridge._core import ffi, lib
+
+_SCRATCH = 4096  # text and bytes up to this size are copied, longer ones passed in place
+BASE = 64  # cells, as PB_BASE_CELLS
+
+
+class Frame:
+    """One frame.  `ints`/`doubles`: the cells; `scratch`/`buffer`: small texts of arguments;
+    `fill` of it are used, the last one by cell `last`; `keep`: what must live until the call
+    returns, or None; `chunk`, `slots`, `used`: where new handles go."""
+
+    __slots__ = (
+        "base_doubles",
+        "base_ints",
+        "buffer",
+        "capacity",
+        "chunk",
+        "doubles",
+        "fill",
+        "ints",
+        "keep",
+        "last",
+        "mem",
+        "scratch",
+        "slots",
+        "used",
+    )
+
+    def __init__(self, mem: Any) -> None:
+        self.mem = mem
+        self.base_ints = self.ints = mem.base
+        self.base_doubles = self.doubles = ffi.cast("double *", mem.base)
+        self.scratch = ffi.new("char[]", _SCRATCH)
+        self.buffer = ffi.buffer(self.scratch)
+        self.fill = 0
+        self.last = -1
+        self.capacity = BASE
+        self.keep: list[Any] | None = None
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin a new chunk of handles."""
+        self.chunk = _release.chunk_new()
+        self.slots = ffi.cast("int64_t *", self.chunk.address)
+        self.used = 0
+
+    def grow(self, cells: int, kept: int) -> None:
+        """Make room for `cells` cells, keeping the first `kept`."""
+        if lib.pb_frame_reserve(self.mem, cells, kept) != 0:
+            raise MemoryError
+        self.ints = self.mem.cells
+        self.doubles = ffi.cast("double *", self.mem.cells)
+        self.capacity = self.mem.capacity
+        if self.keep is None:
+            self.keep = []
+
+    def reset(self) -> None:
+        """Forget what a large argument needed, once the core has taken the arguments."""
+        self.keep = None
+        self.ints = self.base_ints
+        self.doubles = self.base_doubles
+        self.capacity = BASE
+
+
+frames: list[Frame] = []
+
+
+def _make() -> Frame:
+    mem = ffi.gc(ffi.new("pb_frame *"), lib.pb_frame_close)
+    if lib.pb_frame_open(mem, -1) != 0:
+        raise MemoryError
+    return Frame(mem)
+
+
+def frame_get() -> Frame:
+    """A frame of one's own; put it back with `frames.append`."""
+    try:
+        return frames.pop()
+    except IndexError:
+        return _make()
+
+
+_callback_frames: dict[int, Frame] = {}
+
+
+def frame_of_callback(mem: Any) -> Frame:
+    """The frame that the core brought along with a callback; the core puts it back."""
+    try:
+        return _callback_frames[mem.index]
+    except KeyError:
+        frame = _callback_frames[mem.index] = Frame(mem)
+        return frame

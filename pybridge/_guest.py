@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""The guest's half of the bridge: pybridge/guest/support.py, loaded into the guest.
+
+`support(name)` is the guest function of that name, as a proxy; `call(name, ...)` calls it.
+Available once `load` has run, which `_runtime` does right after the start.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from pybridge._convert import frame_get, interned, put, put_arguments, take
+from pybridge._core import lib
+
+_functions: dict[str, Any] = {}
+_module: Any = None
+SUPPORT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guest", "support.py")
+
+
+def import_guest(name: str) -> Any:
+    """A guest module, as a proxy."""
+    frame = frame_get()
+    put(frame, 0, name)
+    return take(frame, lib.pb_import(frame.mem))
+
+
+def get_attribute(x: Any, name: str) -> Any:
+    """An attribute of a guest object."""
+    frame = frame_get()
+    return take(
+        frame, lib.pb_get_attribute(frame.mem, x._pybridge_handle, interned(name))
+    )
+
+
+def call_guest(x: Any, *args: Any, **kwargs: Any) -> Any:
+    """Call a guest object."""
+    frame = frame_get()
+    n, names = put_arguments(frame, args, kwargs)
+    return take(frame, lib.pb_call(frame.mem, x._pybridge_handle, n, names))
+
+
+def load() -> None:
+    """Load the module.  A loader of the guest's own does it, so that it caches the code."""
+    global _module
+    machinery = import_guest("importlib.machinery")
+    loader = call_guest(
+        get_attribute(machinery, "SourceFileLoader"), "_pybridge_support", SUPPORT
+    )
+    types = import_guest("types")
+    module = call_guest(get_attribute(types, "ModuleType"), "_pybridge_support")
+    frame = frame_get()
+    put(frame, 0, SUPPORT)
+    take(
+        frame,
+        lib.pb_set_attribute(frame.mem, module._pybridge_handle, interned("__file__")),
+    )
+    call_guest(get_attribute(loader, "exec_module"), module)
+    _module = module
+
+
+def loaded() -> bool:
+    """Is the module there?"""
+    return _module is not None
+
+
+def support(name: str) -> Any:
+    """A function of the module, as a proxy."""
+    try:
+        return _functions[name]
+    except KeyError:
+        function = _functions[name] = get_attribute(_module, name)
+        return function
+
+
+def call(name: str, *args: Any) -> Any:
+    """Call a function of the module."""
+    return call_guest(support(name), *args)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""Handles on the host side: one owned reference to a guest object.
+
+`Handle` is the base of every proxy class.  Its two slots have names that no guest class
+uses, because a guest's own attribute must win over the bridge's.
+
+`adopt` turns the reference that a crossing left in a frame into a proxy: it stores the
+address in the frame's chunk, from which a sweep releases it when the proxies of that chunk
+are dead.  An adopted object that owns much memory gets a chunk for itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from pybridge import _release
+from pybridge._core import ffi, lib
+from pybridge._errors import ClosedHandle
+from pybridge._frame import Frame
+
+_LAST = _release.CHUNK - 1
+
+
+class Handle:
+    """Base of proxies: `_pybridge_handle` is the guest address, 0 when released;
+    `_pybridge_chunk` keeps the chunk alive in which the address stands."""
+
+    __slots__ = ("_pybridge_chunk", "_pybridge_handle")
+
+    _pybridge_handle: int
+    _pybridge_chunk: _release.Chunk
+
+
+# Proxy classes override __setattr__; these reach the slots all the same.
+set_handle = Handle._pybridge_handle.__set__  # type: ignore[attr-defined]
+set_chunk = Handle._pybridge_chunk.__set__  # type: ignore[attr-defined]
+_new = object.__new__
+_set = object.__setattr__
+
+proxy_class: list[type[Handle]] = [Handle]  # set by _proxy
+_scopes: list[Any] = []
+
+
+def adopt(frame: Frame, handle: int) -> Any:
+    """A proxy for `handle` (new), which a crossing left in `frame`."""
+    used = frame.used
+    frame.slots[used] = handle
+    chunk = frame.chunk
+    if used == _LAST:
+        frame.renew()
+    else:
+        frame.used = used + 1
+    return _proxy(handle, chunk)
+
+
+def adopt_heavy(handle: int) -> Any:
+    """Likewise for an object that owns much memory: a chunk of its own."""
+    chunk = _release.chunk_new()
+    ffi.cast("int64_t *", chunk.address)[0] = handle
+    _release.heavy_step()
+    return _proxy(handle, chunk)
+
+
+def _proxy(handle: int, chunk: _release.Chunk) -> Any:
+    proxy = _new(proxy_class[0])
+    _set(proxy, "_pybridge_handle", handle)
+    _set(proxy, "_pybridge_chunk", chunk)
+    if _scopes:
+        _scope_note(proxy)
+    return proxy
+
+
+_release_lock = threading.Lock()
+
+
+def release(proxy: Any) -> None:
+    """Release the guest object behind `proxy` now instead of when the proxy dies.
+
+    The proxy can be used no more: ClosedHandle.  Releasing twice is silent; other objects
+    than proxies are ignored.  Other references to the guest object, in the guest or through
+    another proxy, keep it alive.  Any thread, but no other thread may be using the very same
+    proxy at that moment.  Runs the guest's destructor if this was the last reference.
+    """
+    if not isinstance(proxy, Handle):
+        return
+    with _release_lock:
+        handle = proxy._pybridge_handle
+        if handle == 0:
+            return
+        set_handle(proxy, 0)
+        words = ffi.cast("int64_t *", proxy._pybridge_chunk.address)
+        for i in range(_release.CHUNK):
+            if words[i] == handle:  # a second equal word belongs to another proxy
+                words[i] = 0
+                break
+    lib.pb_release_handle(handle)
+
+
+class scope:  # noqa: N801 - used as a function: `with pybridge.scope():`
+    """A context manager that releases, on leaving, the proxies made inside it.
+
+    Only those that this thread made.  `s.keep(x)` takes a proxy out and returns it.  Scopes
+    nest; the inner one takes what is made inside it.  Using a released proxy raises
+    ClosedHandle.
+    """
+
+    def __init__(self) -> None:
+        self._proxies: list[Any] = []
+        self._thread = 0
+
+    def __enter__(self) -> scope:
+        self._thread = threading.get_ident()
+        _scopes.append(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _scopes.remove(self)
+        proxies, self._proxies = self._proxies, []
+        for proxy in reversed(proxies):
+            release(proxy)
+
+    def keep(self, proxy: Any) -> Any:
+        """Take `proxy` out of the scope: it lives as long as it is used."""
+        self._proxies = [p for p in self._proxies if p is not proxy]
+        return proxy
+
+
+def _scope_note(proxy: Any) -> None:
+    me = threading.get_ident()
+    for s in reversed(_scopes):
+        if s._thread == me:
+            s._proxies.append(proxy)
+            break
+
+
+def closed(handle: Any) -> ClosedHandle:
+    """The error for a proxy that was released."""
+    return ClosedHandle(
+        "this proxy was released (by pybridge.release, or because its pybridge.scope "
+        "ended): its guest object is gone; use scope.keep(x) for what must outlive the scope"
+    )

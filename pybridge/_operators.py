@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""The operators of the data model, in one table, and the methods made from it.
+
+`OPERATORS` is read by the proxy class, by the type stubs and by the parametrised tests.
+The methods are source text compiled under a file name that `linecache` knows, so that
+tracebacks and debuggers show them like any others.
+
+In a binary operator the guest decides everything between guest objects and plain values.
+When the other operand has no form in the guest, the method gives NotImplemented, and the
+host's own rules try the other operand's class next.
+"""
+
+from __future__ import annotations
+
+import linecache
+from typing import Any, NamedTuple
+
+
+class Operator(NamedTuple):
+    """One operation: method name without underscores; number in the core (ORDER OPS);
+    shape: "binary", "compare", "unary" or "size"; what the guest must answer, or ""."""
+
+    name: str
+    operation: str
+    shape: str
+    result: str = ""
+
+
+# ORDER OPS: csrc/host.h
+OPERATORS = [
+    Operator("add", "PB_ADD", "binary"),
+    Operator("sub", "PB_SUB", "binary"),
+    Operator("mul", "PB_MUL", "binary"),
+    Operator("matmul", "PB_MATMUL", "binary"),
+    Operator("truediv", "PB_TRUEDIV", "binary"),
+    Operator("floordiv", "PB_FLOORDIV", "binary"),
+    Operator("mod", "PB_MOD", "binary"),
+    Operator("divmod", "PB_DIVMOD", "binary"),
+    Operator("lshift", "PB_LSHIFT", "binary"),
+    Operator("rshift", "PB_RSHIFT", "binary"),
+    Operator("and", "PB_AND", "binary"),
+    Operator("xor", "PB_XOR", "binary"),
+    Operator("or", "PB_OR", "binary"),
+    Operator("pow", "PB_POW", "power"),
+    Operator("lt", "PB_LT", "compare"),
+    Operator("le", "PB_LE", "compare"),
+    Operator("eq", "PB_EQ", "compare"),
+    Operator("ne", "PB_NE", "compare"),
+    Operator("gt", "PB_GT", "compare"),
+    Operator("ge", "PB_GE", "compare"),
+    Operator("neg", "PB_NEG", "unary"),
+    Operator("pos", "PB_POS", "unary"),
+    Operator("abs", "PB_ABS", "unary"),
+    Operator("invert", "PB_INVERT", "unary"),
+    Operator("int", "PB_AS_INT", "unary", "int"),
+    Operator("float", "PB_AS_FLOAT", "unary", "float"),
+    Operator("index", "PB_AS_INDEX", "unary", "int"),
+    Operator("len", "PB_LEN", "unary"),
+    Operator("bool", "PB_TRUTH", "unary"),
+    Operator("hash", "PB_HASH", "unary"),
+    Operator("repr", "PB_REPR", "unary", "str"),
+    Operator("str", "PB_TEXT", "unary", "str"),
+    Operator("iter", "PB_ITER", "unary"),
+    Operator("getitem", "PB_GETITEM", "item"),
+    Operator("delitem", "PB_DELITEM", "item"),
+    Operator("contains", "PB_CONTAINS", "item"),
+]
+
+_UNARY = """
+@hidden
+def __{name}__(self):
+    frame = frame_get()
+    return {wrap}(take(frame, lib.pb_operate(frame.mem, {operation}, self._pybridge_handle)))
+"""
+
+_OPERAND = """
+@hidden
+def __{name}__(self, other{more}):
+    frame = frame_get()
+    try:
+        {put}
+    except ConversionError:
+        return NotImplemented
+    return take(frame, lib.{call}(frame.mem, {operation}, self._pybridge_handle))
+"""
+
+_IN_PLACE = """
+@hidden
+def __{name}__(self, other{more}):
+    frame = frame_get()
+    try:
+        {put}
+    except ConversionError:
+        return NotImplemented
+    result = take(frame, lib.pb_operate(frame.mem, {operation}, self._pybridge_handle))
+    if isinstance(result, Handle) and result._pybridge_handle == self._pybridge_handle:
+        return self
+    return result
+"""
+
+_ITEM = """
+@hidden
+def __{name}__(self, key):
+    frame = frame_get()
+    put(frame, 0, key)
+    return take(frame, lib.pb_operate(frame.mem, {operation}, self._pybridge_handle))
+"""
+
+_PUT_ONE = "put(frame, 0, other)"
+_PUT_POWER = "put(frame, put(frame, 0, other), modulus)"
+_PUT_NONE = "put(frame, put(frame, 0, other), None)"
+
+
+def _methods(op: Operator) -> list[str]:
+    name, operation = op.name, op.operation
+    if op.shape == "unary":
+        return [_UNARY.format(name=name, operation=operation, wrap=op.result and f"as_{op.result}")]
+    if op.shape == "item":
+        return [_ITEM.format(name=name, operation=operation)]
+    if op.shape == "compare":
+        return [_OPERAND.format(name=name, more="", put=_PUT_ONE, call="pb_operate", operation=operation)]
+    power = op.shape == "power"
+    texts = [
+        _OPERAND.format(
+            name=name,
+            more=", modulus=None" if power else "",
+            put=_PUT_POWER if power else _PUT_ONE,
+            call="pb_operate",
+            operation=operation,
+        ),
+        _OPERAND.format(
+            name="r" + name,
+            more=", modulus=None" if power else "",
+            put=_PUT_POWER if power else _PUT_ONE,
+            call="pb_operate_reflected",
+            operation=operation,
+        ),
+    ]
+    if name != "divmod":
+        texts.append(
+            _IN_PLACE.format(
+                name="i" + name,
+                more="",
+                put=_PUT_NONE if power else _PUT_ONE,
+                operation=operation.replace("PB_", "PB_I"),
+            )
+        )
+    return texts
+
+
+FILENAME = "<pybridge operators>"
+
+
+def source() -> str:
+    """The text of all methods."""
+    return "".join(text for op in OPERATORS for text in _methods(op))
+
+
+def make(names: dict[str, Any]) -> dict[str, Any]:
+    """The methods by name; `names` is what their text refers to, `lib` included."""
+    text = source()
+    lines = text.splitlines(True)
+    linecache.cache[FILENAME] = (len(text), None, lines, FILENAME)
+    lib = names["lib"]
+    space: dict[str, Any] = dict(names)
+    for constant in dir(lib):
+        if constant.startswith("PB_"):
+            space[constant] = getattr(lib, constant)
+    before = set(space)
+    exec(compile(text, FILENAME, "exec"), space)
+    return {k: v for k, v in space.items() if k not in before and k.startswith("__") and callable(v)}

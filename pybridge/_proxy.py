@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: MIT
+"""Proxies: host objects that stand for guest objects.
+
+Every operation of the data model is one crossing.  Attributes are the guest's, also
+`__doc__`, `__dict__`, `__module__` and `__class__`; the bridge keeps nothing of its own on a
+proxy under a name that a guest class would use.
+
+Threads: a proxy may be used by any thread.  Lifetime: the guest object lives at least as
+long as the proxy, and is released some time after (`_release`), or by `pybridge.release`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterator, TypeVar
+
+from pybridge import _guest, _handle, _operators
+from pybridge._convert import (
+    STOP,
+    frame_get,
+    frames,
+    get,
+    interned,
+    put,
+    put_arguments,
+    take,
+)
+from pybridge._core import ffi, lib
+from pybridge._errors import ConversionError
+from pybridge._frame import BASE
+from pybridge._handle import Handle
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+try:
+    from __pypy__ import hidden_applevel as hidden
+except ImportError:  # a CPython host shows the bridge's own frames
+
+    def hidden(f: _F) -> _F:  # noqa: D103
+        return f
+
+
+class _GuestAttribute:
+    """A name that every host class has: read from a proxy it is the guest's."""
+
+    def __init__(self, name: str, of_class: Any) -> None:
+        self._name = name
+        self._of_class = of_class
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self._of_class
+        return _guest.get_attribute(instance, self._name)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        _set_attribute(instance, self._name, value)
+
+
+def _set_attribute(x: Any, name: str, value: Any) -> None:
+    frame = frame_get()
+    put(frame, 0, value)
+    take(frame, lib.pb_set_attribute(frame.mem, x._pybridge_handle, interned(name)))
+
+
+def _as(kind: type) -> Callable[[Any], Any]:
+    """The guest's __int__ may give an int subclass, which is a proxy: its plain value."""
+
+    def plain(x: Any) -> Any:
+        return x if type(x) is kind else _plain(kind, x)
+
+    return plain
+
+
+def _plain(kind: type, x: Any) -> Any:
+    value = _guest.call("plain", x)
+    if type(value) is not kind:
+        raise TypeError(f"the guest gave {type(value).__name__}, not {kind.__name__}")
+    return value
+
+
+def _names() -> dict[str, Any]:
+    return {
+        "ConversionError": ConversionError,
+        "Handle": Handle,
+        "as_float": _as(float),
+        "as_int": _as(int),
+        "as_str": _as(str),
+        "frame_get": frame_get,
+        "hidden": hidden,
+        "lib": lib,
+        "put": put,
+        "take": take,
+    }
+
+
+def _proxy_repr(self: Any) -> str:
+    try:
+        return _guest_repr(self)  # type: ignore[no-any-return]
+    except Exception as error:
+        if self._pybridge_handle == 0:
+            return "<released proxy>"
+        return f"<proxy of a guest object at {self._pybridge_handle:#x} ({type(error).__name__} in its repr)>"
+
+
+class Proxy(Handle):
+    """A guest object, as the host sees it.
+
+    Not made by calling this class: guest objects that cross become proxies.  Attributes,
+    calls, items, operators and protocols are the guest object's own; one it lacks raises the
+    guest's error.  Any thread.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(
+            "proxies are not made by calling pybridge.Proxy: objects that come from the guest "
+            "are proxies"
+        )
+
+    @hidden
+    def __getattr__(self, name: str) -> Any:
+        frame = frame_get()
+        return take(
+            frame, lib.pb_get_attribute(frame.mem, self._pybridge_handle, interned(name))
+        )
+
+    @hidden
+    def __setattr__(self, name: str, value: Any) -> None:
+        frame = frame_get()
+        put(frame, 0, value)
+        take(frame, lib.pb_set_attribute(frame.mem, self._pybridge_handle, interned(name)))
+
+    @hidden
+    def __delattr__(self, name: str) -> None:
+        frame = frame_get()
+        take(
+            frame, lib.pb_delete_attribute(frame.mem, self._pybridge_handle, interned(name))
+        )
+
+    @hidden
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        frame = frame_get()
+        n = len(args)
+        names = 0
+        if kwargs:
+            n, names = put_arguments(frame, args, kwargs)
+        elif n == 1:
+            put(frame, 0, args[0])
+        elif n == 2:
+            put(frame, put(frame, 0, args[0]), args[1])
+        elif n == 3:
+            put(frame, put(frame, put(frame, 0, args[0]), args[1]), args[2])
+        elif n:
+            put_arguments(frame, args, kwargs)
+        return take(frame, lib.pb_call(frame.mem, self._pybridge_handle, n, names))
+
+    @hidden
+    def __setitem__(self, key: Any, value: Any) -> None:
+        frame = frame_get()
+        put(frame, put(frame, 0, key), value)
+        take(frame, lib.pb_operate(frame.mem, lib.PB_SETITEM, self._pybridge_handle))
+
+    @hidden
+    def __next__(self) -> Any:
+        frame = frame_get()
+        mem = frame.mem
+        word = lib.pb_next(mem, self._pybridge_handle, 1)
+        if word == STOP:
+            frames.append(frame)
+            raise StopIteration
+        if word & 255 != lib.PB_TUPLE:
+            return take(frame, word)
+        ints = mem.cells
+        x, _ = get(frame, ints, ffi.cast("double *", ints), 1)
+        if mem.capacity != BASE:
+            lib.pb_frame_shrink(mem)
+        frames.append(frame)
+        return x
+
+    @hidden
+    def __dir__(self) -> list[str]:
+        frame = frame_get()
+        names = take(frame, lib.pb_operate(frame.mem, lib.PB_DIR, self._pybridge_handle))
+        return [name for name in names if type(name) is str]
+
+    @hidden
+    def __enter__(self) -> Any:
+        return _guest.call("special", self, "__enter__")
+
+    @hidden
+    def __exit__(self, kind: Any, exc: Any, traceback: Any) -> Any:
+        return _guest.call("exit_with", self, exc)
+
+    @hidden
+    def __instancecheck__(self, instance: Any) -> bool:
+        try:
+            return bool(_guest.call("isinstance_of", instance, self))
+        except ConversionError:
+            return False
+
+    @hidden
+    def __subclasscheck__(self, cls: Any) -> bool:
+        try:
+            return bool(_guest.call("issubclass_of", cls, self))
+        except ConversionError:
+            return False
+
+    def __copy__(self) -> Any:
+        return _guest.call("copy", self)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return _guest.call("deepcopy", self)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            "a proxy cannot be pickled by the host: its object lives in the guest; pickle it "
+            "there (pybridge.import_module('pickle').dumps(x)) and load it there"
+        )
+
+    def __iter__(self) -> Iterator[Any]:  # from the table; declared for type checkers
+        raise NotImplementedError
+
+
+def _special(name: str) -> Callable[..., Any]:
+    @hidden
+    def method(self: Any, *args: Any) -> Any:
+        return _guest.call("special", self, name, *args)
+
+    method.__name__ = name
+    return method
+
+
+# Protocols of the data model that are rare enough for a call by name.
+SPECIALS = [
+    "__bytes__", "__ceil__", "__complex__", "__floor__", "__format__", "__fspath__",
+    "__length_hint__", "__reversed__", "__round__", "__trunc__",
+]  # fmt: skip
+
+
+def _build() -> None:
+    global _guest_repr
+    methods = _operators.make(_names())
+    _guest_repr = methods["__repr__"]
+    methods["__repr__"] = _proxy_repr
+    for name in SPECIALS:
+        methods[name] = _special(name)
+    methods["__complex__"] = lambda self: _guest.call("to_complex", self)
+    methods["__round__"] = lambda self, *n: _guest.call("round_to", self, *n)
+    methods["__format__"] = lambda self, spec: _guest.call("format_as", self, spec)
+    methods["__reversed__"] = lambda self: _guest.call("reverse", self)
+    for name, method in methods.items():
+        setattr(Proxy, name, method)
+    doc, module = Proxy.__doc__, Proxy.__module__
+    Proxy.__doc__ = _GuestAttribute("__doc__", doc)  # type: ignore[assignment]
+    Proxy.__module__ = _GuestAttribute("__module__", module)  # type: ignore[assignment]
+    Proxy.__class__ = _GuestAttribute("__class__", Proxy.__class__)  # type: ignore[assignment]
+
+
+_guest_repr: Callable[[Any], Any]
+_build()
+_handle.proxy_class[0] = Proxy

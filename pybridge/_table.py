@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""Host objects that the guest holds.
+
+Each has a number, never used again, under which this table keeps it alive.  The guest's
+object for it (csrc/hostobj.c) carries the number; when the guest drops that object the core
+lists the number, and the next sweep here forgets the host object.  Passing the same host
+object again while the guest still has it gives the same guest object.
+
+Threads: `_lock` is held from finding a number to having a guest reference for it, and while
+dropped numbers are forgotten, so that a number is never forgotten in between.  The guest GIL
+is taken under it; that cannot deadlock, because host code that the guest calls runs without
+the guest GIL.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from pybridge import _release
+from pybridge._convert import Frame, frame_get, frames, late, put, take
+from pybridge._core import ffi, lib
+from pybridge._handle import adopt
+
+_lock = threading.RLock()
+objects: dict[int, Any] = {}
+_numbers: dict[int, int] = {}  # id of a held object -> number
+_next = 0
+_TAKE = 64
+_MANY = 32
+
+
+def guest_object(x: Any, is_function: bool) -> Any:
+    """A proxy for the guest's object that stands for host object `x`."""
+    global _next
+    if _release.shared.dropped > _MANY:
+        forget_dropped()
+    with _lock:
+        number = _numbers.get(id(x), -1)
+        if number < 0:
+            number = _next
+            _next += 1
+            objects[number] = x
+            _numbers[id(x)] = number
+        frame = frame_get()
+        word = lib.pb_host_new(frame.mem, number, is_function)
+        if word & 255 != lib.PB_OBJECT:
+            return take(frame, word)
+        proxy = adopt(frame, frame.ints[1])
+        frames.append(frame)
+        return proxy
+
+
+def forget_dropped() -> None:
+    """Forget the host objects that the guest has dropped."""
+    if _release.shared.dropped == 0:
+        return
+    forgotten = []  # their own destructors run after the lock is given back
+    numbers = ffi.new("int64_t[]", _TAKE)
+    with _lock:
+        while True:
+            n = lib.pb_dropped_take(numbers, _TAKE)
+            for i in range(n):
+                x = objects.pop(numbers[i], None)
+                _numbers.pop(id(x), None)
+                forgotten.append(x)
+            if n < _TAKE:
+                break
+
+
+def put_object(frame: Frame, at: int, proxy: Any) -> int:
+    """Write a guest object made for this crossing only, and keep it until that is over."""
+    if frame.keep is None:
+        frame.keep = [proxy]
+    else:
+        frame.keep.append(proxy)
+    return put(frame, at, proxy)
+
+
+def _host_object(number: int) -> Any:
+    return objects[number]
+
+
+late.host_object = _host_object
+_release.on_sweep(forget_dropped)

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: MIT
+"""Classes whose objects cross by value, through their fields; and how types are classified.
+
+One row of `_TABLE` for each class: how the host takes its object apart, how the guest makes
+one of those fields, and the two halves of the way back (the guest's are functions of
+pybridge/guest/support.py).  A row is looked up by module and name when an object of the
+class first crosses, so nothing is imported before.
+
+Exact classes only.  A datetime's tzinfo crosses by its own row if it has one; any other
+guest tzinfo becomes a `GuestTimezone`, which asks the guest.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sys
+from typing import Any, Callable, NamedTuple
+
+from pybridge import _guest
+from pybridge._convert import (
+    OBJECT,
+    VALUE,
+    Encoder,
+    Frame,
+    decoders,
+    fallbacks,
+    frame_get,
+    late,
+    put,
+    put_build,
+    take,
+)
+from pybridge._core import lib
+from pybridge._handle import Handle
+from pybridge._table import put_object
+
+
+class GuestTimezone(datetime.tzinfo):
+    """A guest tzinfo of a class that has no host form; `guest` is the proxy."""
+
+    def __init__(self, guest: Any) -> None:
+        self.guest = guest
+
+    def utcoffset(self, when: datetime.datetime | None) -> datetime.timedelta | None:
+        """As the guest says."""
+        return self.guest.utcoffset(_naive(when))  # type: ignore[no-any-return]
+
+    def dst(self, when: datetime.datetime | None) -> datetime.timedelta | None:
+        """As the guest says."""
+        return self.guest.dst(_naive(when))  # type: ignore[no-any-return]
+
+    def tzname(self, when: datetime.datetime | None) -> str | None:
+        """As the guest says."""
+        return self.guest.tzname(_naive(when))  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return repr(self.guest)
+
+
+def _naive(when: datetime.datetime | None) -> datetime.datetime | None:
+    return None if when is None else when.replace(tzinfo=None)
+
+
+class _Row(NamedTuple):
+    fields: Callable[[Any], tuple[Any, ...]]  # the host's object taken apart
+    build: str  # the guest's maker: "module:name", or a function of support.py
+    reduce: str  # the guest's object taken apart: a function of support.py
+    make: Callable[..., Any]  # the host's maker
+
+
+def _timezone_fields(x: datetime.timezone) -> tuple[Any, ...]:
+    offset = x.utcoffset(None)
+    name = x.tzname(None)
+    return (offset,) if datetime.timezone(offset).tzname(None) == name else (offset, name)
+
+
+def _time_made(*fields: Any) -> datetime.time:
+    *numbers, tz, fold = fields
+    return datetime.time(*numbers, _tzinfo(tz), fold=fold)
+
+
+def _datetime_made(*fields: Any) -> datetime.datetime:
+    *numbers, tz, fold = fields
+    return datetime.datetime(*numbers, _tzinfo(tz), fold=fold)
+
+
+def _tzinfo(tz: Any) -> datetime.tzinfo | None:
+    return GuestTimezone(tz) if isinstance(tz, Handle) else tz
+
+
+def _zone_made(key: str) -> Any:
+    import zoneinfo
+
+    try:
+        return zoneinfo.ZoneInfo(key)
+    except Exception:  # no such key, or no data base, on the host
+        return _guest.call("find", "zoneinfo", "ZoneInfo")(key)
+
+
+def _decimal_made(text: str) -> Any:
+    import decimal
+
+    return decimal.Decimal(text)
+
+
+def _fraction_made(numerator: int, denominator: int) -> Any:
+    import fractions
+
+    return fractions.Fraction(numerator, denominator)
+
+
+def _uuid_made(number: int) -> Any:
+    import uuid
+
+    return uuid.UUID(int=number)
+
+
+def _path_row(name: str) -> _Row:
+    def made(encoded: bytes) -> Any:
+        import pathlib
+
+        return getattr(pathlib, name)(os.fsdecode(encoded))
+
+    def fields(x: Any) -> tuple[Any, ...]:
+        return name, os.fsencode(x)
+
+    return _Row(fields, "build_path", "reduce_path", made)
+
+
+_TABLE: dict[tuple[str, str], _Row] = {
+    ("datetime", "date"): _Row(
+        lambda x: (x.year, x.month, x.day), "datetime:date", "reduce_date", datetime.date
+    ),
+    ("datetime", "time"): _Row(
+        lambda x: (x.hour, x.minute, x.second, x.microsecond, x.tzinfo, x.fold),
+        "build_time",
+        "reduce_time",
+        _time_made,
+    ),
+    ("datetime", "datetime"): _Row(
+        lambda x: (
+            *(x.year, x.month, x.day, x.hour, x.minute, x.second, x.microsecond),
+            *(x.tzinfo, x.fold),
+        ),
+        "build_datetime",
+        "reduce_datetime",
+        _datetime_made,
+    ),
+    ("datetime", "timedelta"): _Row(
+        lambda x: (x.days, x.seconds, x.microseconds),
+        "datetime:timedelta",
+        "reduce_timedelta",
+        datetime.timedelta,
+    ),
+    ("datetime", "timezone"): _Row(
+        _timezone_fields, "datetime:timezone", "reduce_timezone", datetime.timezone
+    ),
+    ("zoneinfo", "ZoneInfo"): _Row(
+        lambda x: (x.key,), "zoneinfo:ZoneInfo", "reduce_zoneinfo", _zone_made
+    ),
+    ("decimal", "Decimal"): _Row(
+        lambda x: (str(x),), "decimal:Decimal", "reduce_text", _decimal_made
+    ),
+    ("fractions", "Fraction"): _Row(
+        lambda x: (x.numerator, x.denominator),
+        "fractions:Fraction",
+        "reduce_fraction",
+        _fraction_made,
+    ),
+    ("uuid", "UUID"): _Row(lambda x: (x.int,), "build_uuid", "reduce_uuid", _uuid_made),
+    **{
+        (module, name): _path_row(name)
+        for module in ("pathlib", "pathlib._local")  # 3.13 moved the classes
+        for name in ("PosixPath", "PurePosixPath", "PureWindowsPath")
+    },
+}
+_NUMBERS = {key: number for number, key in enumerate(_TABLE, 1)}
+_factories: dict[str, Any] = {}
+
+
+def _factory(build: str) -> Any:
+    if build not in _factories:
+        module, colon, name = build.partition(":")
+        found = _guest.call("find", module, name) if colon else _guest.support(build)
+        _factories[build] = found
+    return _factories[build]
+
+
+def _value_encoder(x: Any) -> Encoder | None:
+    kind = type(x)
+    row = _TABLE.get((kind.__module__, kind.__qualname__))
+    if row is None or getattr(sys.modules.get(kind.__module__), kind.__name__, None) is not kind:
+        return None
+    if kind.__qualname__ == "ZoneInfo" and x.key is None:
+        return None  # made from a file: it has no name to find it by
+    fields, build = row.fields, row.build
+
+    def encode(frame: Frame, at: int, x: Any) -> int:
+        return put_build(frame, at, _factory(build), fields(x))
+
+    return encode
+
+
+def _timezone_encoder(x: Any) -> Encoder | None:
+    if type(x) is not GuestTimezone:
+        return None
+    return lambda frame, at, x: put(frame, at, x.guest)
+
+
+_builtin_types: dict[type, Any] = {}
+
+
+def _put_builtin_type(frame: Frame, at: int, x: type) -> int:
+    if x not in _builtin_types:
+        _builtin_types[x] = _guest.call("find", "builtins", x.__name__)
+    return put(frame, at, _builtin_types[x])
+
+
+def _type_encoder(x: Any) -> Encoder | None:
+    """Builtin types and exceptions are the guest's own of the same name."""
+    if isinstance(x, type) and getattr(sys.modules["builtins"], x.__name__, None) is x:
+        return _put_builtin_type
+    return None
+
+
+def _classify(proxy: Any) -> bool:
+    """Tell the core what becomes of objects of this one's type; is it a value?"""
+    if not _guest.loaded():
+        return False
+    address, module, name, genuine = _guest.call("facts", proxy)
+    number = _NUMBERS.get((module, name), 0) if genuine else 0
+    frame = frame_get()
+    if number == 0:
+        take(frame, lib.pb_kind_set(frame.mem, address, OBJECT, 0))
+        return False
+    row = _TABLE[module, name]
+    decoders[number] = lambda fields: row.make(*fields)
+    reducer = _guest.support(row.reduce)
+    take(
+        frame,
+        lib.pb_kind_set(frame.mem, address, VALUE | number << 8, reducer._pybridge_handle),
+    )
+    return True
+
+
+late.classify = _classify
+fallbacks.extend([_value_encoder, _timezone_encoder, _type_encoder])
+

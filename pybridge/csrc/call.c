@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Calls and attributes: the crossings that programs make most.
+ *
+ * Arguments that are handles are borrowed from the caller's proxies for the length of the
+ * call; other arguments are made here and dropped here.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crossing.h"
+
+enum { FEW = 12 };
+
+typedef struct arguments {
+    pb_obj few[FEW + 1], *all;  /* all[0] is free for the callee (PB_ARGUMENTS_OFFSET) */
+    unsigned char few_owned[FEW], *owned;
+    int64_t n;
+} arguments;
+
+static int arguments_take(arguments *a, const pb_frame *f, int64_t n)
+{
+    int64_t at = 0;
+    a->all = a->few;
+    a->owned = a->few_owned;
+    a->n = 0;
+    if (PB_UNLIKELY(n > FEW)) {
+        a->all = malloc(((size_t)n + 1) * sizeof *a->all + (size_t)n);
+        if (a->all == NULL) {
+            (void)G.PyErr_NoMemory();
+            return -1;
+        }
+        a->owned = (unsigned char *)(a->all + n + 1);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        int owned = 0;
+        pb_obj o = pb_take_borrowed(f, &at, &owned);
+        if (o == NULL)
+            return -1;
+        a->all[i + 1] = o;
+        a->owned[i] = (unsigned char)owned;
+        a->n = i + 1;
+    }
+    return 0;
+}
+
+static void arguments_drop(arguments *a)
+{
+    for (int64_t i = 0; i < a->n; i++)
+        if (a->owned[i])
+            pb_drop(a->all[i + 1]);
+    if (a->all != a->few)
+        free(a->all);
+}
+
+static size_t positional(int64_t nargs, pb_obj names)
+{
+    return (size_t)(names == NULL ? nargs : nargs - G.PyTuple_Size(names));
+}
+
+int64_t pb_call(pb_frame *f, intptr_t callable, int64_t nargs, intptr_t names)
+{
+    int64_t word = 0;
+    pb_obj result = NULL;
+    arguments a;
+    pb_thread *t = crossing_begin(f, callable, &word);
+    if (t == NULL)
+        return word;
+    if (PB_LIKELY(arguments_take(&a, f, nargs) == 0))
+        result = pb_vectorcall_run((pb_obj)callable, a.all + 1,
+                                   positional(nargs, (pb_obj)names) | PB_ARGUMENTS_OFFSET, (pb_obj)names);
+    arguments_drop(&a);
+    return crossing_end(t, f, result);
+}
+
+int64_t pb_call_method(pb_frame *f, intptr_t self, intptr_t name, int64_t nargs, intptr_t names)
+{
+    int64_t word = 0;
+    pb_obj result = NULL;
+    arguments a;
+    pb_thread *t = crossing_begin(f, self, &word);
+    if (t == NULL)
+        return word;
+    if (PB_LIKELY(arguments_take(&a, f, nargs) == 0)) {
+        a.all[0] = (pb_obj)self;            /* borrowed */
+        result = G.PyObject_VectorcallMethod((pb_obj)name, a.all, positional(nargs, (pb_obj)names) + 1,
+                                             (pb_obj)names);
+    }
+    arguments_drop(&a);
+    return crossing_end(t, f, result);
+}
+
+int64_t pb_get_attribute(pb_frame *f, intptr_t self, intptr_t name)
+{
+    int64_t word = 0;
+    pb_thread *t = crossing_begin(f, self, &word);
+    if (t == NULL)
+        return word;
+    return crossing_end(t, f, G.PyObject_GetAttr((pb_obj)self, (pb_obj)name));
+}
+
+int64_t pb_set_attribute(pb_frame *f, intptr_t self, intptr_t name)
+{
+    int64_t word = 0, at = 0;
+    pb_thread *t = crossing_begin(f, self, &word);
+    if (t == NULL)
+        return word;
+    pb_obj value = pb_take(f, &at);
+    int failed = value == NULL || G.PyObject_SetAttr((pb_obj)self, (pb_obj)name, value) != 0;
+    pb_xdrop(value);
+    return crossing_end_plain(t, f, failed, PB_NONE, 0);
+}
+
+int64_t pb_delete_attribute(pb_frame *f, intptr_t self, intptr_t name)
+{
+    int64_t word = 0;
+    pb_thread *t = crossing_begin(f, self, &word);
+    if (t == NULL)
+        return word;
+    int failed = G.PyObject_SetAttr((pb_obj)self, (pb_obj)name, NULL) != 0;
+    return crossing_end_plain(t, f, failed, PB_NONE, 0);
+}
+
+/* An interned guest string, as a handle that is never released. */
+int64_t pb_intern(pb_frame *f, const char *text, int64_t length)
+{
+    int64_t word = 0;
+    pb_thread *t = crossing_begin(f, 1, &word);
+    if (t == NULL)
+        return word;
+    pb_obj name = G.PyUnicode_DecodeUTF8(text, length, "surrogatepass");
+    if (name != NULL)
+        G.PyUnicode_InternInPlace(&name);
+    return crossing_end_plain(t, f, name == NULL, PB_OBJECT, (int64_t)(intptr_t)name);
+}
+
+/* A tuple of the `count` interned names in the cells (handles), as a handle. */
+int64_t pb_names(pb_frame *f, int64_t count)
+{
+    int64_t word = 0, at = 0;
+    pb_thread *t = crossing_begin(f, 1, &word);
+    if (t == NULL)
+        return word;
+    pb_obj names = G.PyTuple_New(count);
+    for (ssize_t i = 0; names != NULL && i < count; i++) {
+        pb_obj name = pb_take(f, &at);
+        if (name == NULL || G.PyTuple_SetItem(names, i, name) != 0) {     /* steals name */
+            pb_drop(names);
+            names = NULL;
+        }
+    }
+    return crossing_end_plain(t, f, names == NULL, PB_OBJECT, (int64_t)(intptr_t)names);
+}
+
+/* The module named in cell 0, submodules included. */
+int64_t pb_import(pb_frame *f)
+{
+    int64_t word = 0, at = 0;
+    pb_thread *t = crossing_begin(f, 1, &word);
+    if (t == NULL)
+        return word;
+    pb_obj module = NULL, name = pb_take(f, &at), top = NULL;
+    if (name != NULL)
+        top = G.PyImport_Import(name);              /* gives the top package of a.b.c */
+    if (top != NULL) {
+        module = G.PyDict_GetItemWithError(G.PyImport_GetModuleDict(), name);   /* borrowed */
+        if (module != NULL)
+            pb_dup(module);
+        else if (G.PyErr_Occurred() == NULL)
+            module = pb_dup(top);                   /* a module that replaced itself */
+    }
+    pb_xdrop(top);
+    pb_xdrop(name);
+    return crossing_end(t, f, module);
+}
+
+/* A code object; mode: 256 a single statement as typed, 257 a file, 258 an expression. */
+int64_t pb_compile(pb_frame *f, const char *source, const char *filename, int64_t mode)
+{
+    int64_t word = 0;
+    pb_thread *t = crossing_begin(f, 1, &word);
+    if (t == NULL)
+        return word;
+    return crossing_end(t, f, G.Py_CompileString(source, filename, (int)mode));
+}
+
+/* The object itself as a value, once its type is classified: for PB_UNKNOWN. */
+int64_t pb_value_of(pb_frame *f, intptr_t handle)
+{
+    int64_t word = 0;
+    pb_thread *t = crossing_begin(f, handle, &word);
+    if (t == NULL)
+        return word;
+    return crossing_end(t, f, pb_dup((pb_obj)handle));
+}
+
+/* Up to `most` items of an iterator: PB_TUPLE and its items, or PB_STOP.  More than one is
+ * fetched only where the program cannot tell: from iterators over immutable things. */
+int64_t pb_next(pb_frame *f, intptr_t iterator, int64_t most)
+{
+    int64_t word = 0, at = 1, n = 0;
+    pb_thread *t = crossing_begin(f, iterator, &word);
+    if (t == NULL)
+        return word;
+    pb_obj it = (pb_obj)iterator;
+    if (it->type->iternext == NULL) {
+        G.PyErr_SetString(*G.PyExc_TypeError, "the object is not an iterator");
+        return crossing_end(t, f, NULL);
+    }
+    pb_frame_shrink(f);
+    f->text_used = 0;
+    for (pb_obj item; n < most && (item = it->type->iternext(it)) != NULL; n++)
+        if (pb_give(f, &at, item) != 0)             /* steals item */
+            return crossing_end(t, f, NULL);
+    if (n == 0 && G.PyErr_Occurred() != NULL)
+        return crossing_end(t, f, NULL);            /* StopIteration with a value included */
+    word = n == 0 ? PB_STOP : PB_WORD(PB_TUPLE, n);
+    f->cells[0] = f->base[0] = word;
+    pb_detach(t);
+    return word;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How every crossing begins and ends: check the handle, attach; turn the result into cells,
+ * detach.  Inlined into each.
+ */
+#ifndef PB_CROSSING_H
+#define PB_CROSSING_H
+
+#include "core.h"
+
+/* NULL: *word is the answer already. */
+static inline pb_thread *crossing_begin(pb_frame *f, intptr_t handle, int64_t *word)
+{
+    pb_thread *t = NULL;
+    if (PB_UNLIKELY(handle == 0))
+        *word = PB_WORD(PB_REFUSED, PB_RELEASED);
+    else
+        t = pb_attach(word);
+    if (PB_UNLIKELY(t == NULL))
+        (void)pb_answer(f, *word, 0);
+    return t;
+}
+
+/* An interrupt that the guest did not look at is raised as if it had come just now. */
+static inline int interrupted(pb_thread *t)
+{
+    return PB_UNLIKELY(pb_interrupted) && t == pb_main_thread && pb_signals_check() != 0;
+}
+
+/* `result` NULL: a guest error is pending. */
+static inline int64_t crossing_end(pb_thread *t, pb_frame *f, pb_obj result /*steals*/)
+{
+    if (PB_UNLIKELY(pb_interrupted) && result != NULL && interrupted(t)) {
+        pb_drop(result);
+        result = NULL;
+    }
+    int64_t word = pb_result(f, result);
+    pb_detach(t);
+    return word;
+}
+
+/* For results that are no objects; `failed`: a guest error is pending. */
+static inline int64_t crossing_end_plain(pb_thread *t, pb_frame *f, int failed, int64_t word, int64_t payload)
+{
+    failed = failed || interrupted(t);
+    word = failed ? pb_raised(f) : pb_answer(f, word, payload);
+    pb_detach(t);
+    return word;
+}
+
+#endif

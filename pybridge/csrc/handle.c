@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Releasing handles.  The host finds out which chunks of handles are dead and passes their
+ * addresses; the words are read and cleared with the guest GIL held, so an explicit release
+ * and a sweep of the same chunk cannot both drop a handle.
+ *
+ * A destructor of the guest may run here, and may call the host, which may come back here:
+ * each word is cleared before its object is dropped.  A destructor's error is the guest's
+ * own business (it reports it as unraisable); an error already pending cannot be, since
+ * host code never runs with one.
+ */
+#include "core.h"
+
+static void drop_word(int64_t *word)
+{
+    pb_obj o = (pb_obj)(intptr_t)*word;
+    *word = 0;
+    if (o != NULL) {
+        pb_state.released++;
+        pb_drop(o);
+    }
+}
+
+int pb_release_chunks(int64_t *chunks, int64_t count)
+{
+    int64_t refused = 0;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return -1;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t *words = (int64_t *)(intptr_t)chunks[i];
+        for (int j = 0; j < PB_CHUNK; j++)
+            drop_word(words + j);
+    }
+    pb_detach(t);
+    return 0;
+}
+
+int pb_release_handle(int64_t handle)
+{
+    int64_t refused = 0;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return -1;
+    drop_word(&handle);
+    pb_detach(t);
+    return 0;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The interface between the core and its host: flat, small, no guest types.
+ *
+ * A crossing is one call of a function below.  The host writes its arguments into the
+ * cells of a frame, calls, and finds the result in the cells of the same frame.  A cell is
+ * two words: the first holds a tag in its low 8 bits and a length or a number in the rest,
+ * the second a payload (an integer, the bits of a double, an address).  Containers are
+ * followed by their items, so a nested value is a run of cells.
+ *
+ * A frame belongs to whoever took it from the pool, until it is put back: one thread, one
+ * crossing at a time.  So none of its fields needs a lock.  Callbacks nest by using
+ * another frame.
+ *
+ * A handle is one owned reference to a guest object, as an integer; 0 is "released".
+ * Every function here may be called from any thread that holds no guest lock; each
+ * attaches to the guest by itself (see attach.c) and answers PB_REFUSED when it cannot.
+ *
+ * pybridge_build.py copies the marked parts into the cffi definition.
+ */
+#ifndef PB_HOST_H
+#define PB_HOST_H
+
+#include <stdint.h>
+
+/* cdef begin */
+
+/* ORDER TAGS: pybridge/_convert.py reads these names, value.c has one case for each. */
+enum {
+    PB_ERROR,      /* payload: the guest exception, new */
+    PB_NONE,
+    PB_FALSE,
+    PB_TRUE,
+    PB_INT,        /* payload: the integer */
+    PB_FLOAT,      /* payload: the bits of the double */
+    PB_OBJECT,     /* payload: a handle.  To the host: new.  To the guest: borrowed */
+    PB_HEAVY,      /* to the host: PB_OBJECT that owns much memory; length: its bytes */
+    PB_UNKNOWN,    /* to the host: PB_OBJECT of a type not yet classified (kind.c) */
+    PB_HOST,       /* to the host: payload: the number of a host object */
+    PB_STR,        /* length in bytes; UTF-8, lone surrogates allowed.  To the guest:
+                      payload: an address.  To the host: an offset into the frame's text */
+    PB_BYTES,      /* likewise */
+    PB_BIGINT,     /* likewise: two's complement, little endian */
+    PB_COMPLEX,    /* payload: real part; the payload of the next cell: imaginary part */
+    PB_ELLIPSIS,
+    PB_NOTIMPLEMENTED,
+    PB_TUPLE,      /* length: how many items follow */
+    PB_FROZENSET,
+    PB_LIST,       /* to the guest only, as PB_DICT (keys and values alternate), PB_SET */
+    PB_DICT,
+    PB_SET,
+    PB_FLOATS,     /* to the guest: a list; length items at payload, doubles */
+    PB_INTS,       /* to the guest: a list; length items at payload, int64_t */
+    PB_SLICE,      /* three items follow */
+    PB_RANGE,      /* three items follow */
+    PB_BUILD,      /* to the guest: payload: a callable, borrowed; length arguments follow */
+    PB_VALUE,      /* to the host: length: the number of a converter; its value follows */
+    PB_STOP,       /* the iterator has no more */
+    PB_REFUSED,    /* length: one of the reasons below */
+    PB_RAISE       /* to the guest, from a callback: payload: an exception, borrowed */
+};
+
+/* ORDER REASONS: pybridge/_raised.py */
+enum {
+    PB_NOT_STARTED = 1,
+    PB_CLOSED,         /* the guest was closed at exit */
+    PB_STACK,          /* too little stack is left on this thread */
+    PB_RELEASED,       /* the handle is 0 */
+    PB_NO_MEMORY
+};
+
+/* ORDER OPS: operate.c, pybridge/_operators.py */
+enum {
+    PB_ADD, PB_SUB, PB_MUL, PB_MATMUL, PB_TRUEDIV, PB_FLOORDIV, PB_MOD, PB_DIVMOD,
+    PB_LSHIFT, PB_RSHIFT, PB_AND, PB_XOR, PB_OR, PB_POW,
+    PB_IADD, PB_ISUB, PB_IMUL, PB_IMATMUL, PB_ITRUEDIV, PB_IFLOORDIV, PB_IMOD,
+    PB_ILSHIFT, PB_IRSHIFT, PB_IAND, PB_IXOR, PB_IOR, PB_IPOW,
+    PB_NEG, PB_POS, PB_ABS, PB_INVERT, PB_AS_INT, PB_AS_FLOAT, PB_AS_INDEX,
+    PB_LT, PB_LE, PB_EQ, PB_NE, PB_GT, PB_GE,
+    PB_GETITEM, PB_SETITEM, PB_DELITEM, PB_CONTAINS,
+    PB_LEN, PB_TRUTH, PB_HASH, PB_REPR, PB_TEXT, PB_ITER, PB_TYPE, PB_DIR,
+    PB_OPERATIONS
+};
+
+/* A chunk of handles is this many words; pybridge/_release.py owns the memory. */
+#define PB_CHUNK 8
+
+typedef struct pb_frame {
+    int64_t *cells;         /* where arguments and results are: `base` or a larger block */
+    int64_t *base;          /* never moves while the frame lives */
+    char *text;             /* text and bytes going to the host */
+    int64_t capacity;       /* of `cells`, in cells */
+    int64_t text_capacity;
+    int64_t text_used;
+    int64_t index;          /* of a callback's frame; -1 for the host's own */
+} pb_frame;
+
+/* Words that both sides read without a call. */
+typedef struct pb_shared {
+    int64_t state;          /* 0 not started, 1 running, 2 closed */
+    int64_t heavy_bytes;    /* handed out in PB_HEAVY since the host last set this to 0 */
+    int64_t dropped;        /* host objects that the guest let go, to be collected */
+    int64_t crossings;      /* outermost attaches that took the guest GIL */
+    int64_t callbacks;
+    int64_t released;       /* handles released */
+    int64_t leases_revoked;
+} pb_shared;
+
+typedef struct pb_symbols {
+    int enabled, hidden, prebound, patched, selftest;
+} pb_symbols;
+
+/* Starting and ending: start.c.  0, or -1 with a sentence in `error`. */
+int pb_start(const char *library, const char *program, int isolate,
+             int argc, char **argv, char *error, int64_t error_size);
+void pb_close(void);
+pb_shared *pb_shared_state(void);
+void pb_symbols_read(pb_symbols *out);
+void pb_fork_before(void);
+void pb_fork_after(int child);
+void pb_callback_set(void *call);
+void pb_lease_set(int enabled);
+
+/* Frames: frame.c. */
+int pb_frame_open(pb_frame *f, int64_t index);   /* 0, or -1 without memory */
+void pb_frame_close(pb_frame *f);
+int pb_frame_reserve(pb_frame *f, int64_t cells, int64_t kept);
+void pb_frame_shrink(pb_frame *f);               /* back to the base block */
+
+/* Crossings: each gives the first word of the result, which is also in the cells. */
+/* nargs counts positional and keyword arguments; names: 0, or the handle that pb_names
+ * gave.  Both share the cells, positional ones first. */
+int64_t pb_call(pb_frame *f, intptr_t callable, int64_t nargs, intptr_t names);
+int64_t pb_call_method(pb_frame *f, intptr_t self, intptr_t name, int64_t nargs, intptr_t names);
+int64_t pb_get_attribute(pb_frame *f, intptr_t self, intptr_t name);
+int64_t pb_set_attribute(pb_frame *f, intptr_t self, intptr_t name);
+int64_t pb_delete_attribute(pb_frame *f, intptr_t self, intptr_t name);
+int64_t pb_operate(pb_frame *f, int64_t operation, intptr_t self);
+int64_t pb_operate_reflected(pb_frame *f, int64_t operation, intptr_t self);
+int64_t pb_next(pb_frame *f, intptr_t iterator, int64_t most);
+int64_t pb_intern(pb_frame *f, const char *text, int64_t length);
+int64_t pb_names(pb_frame *f, int64_t count);
+int64_t pb_import(pb_frame *f);
+int64_t pb_compile(pb_frame *f, const char *source, const char *filename, int64_t mode);
+int64_t pb_kind_set(pb_frame *f, intptr_t type, int64_t word, intptr_t reducer);
+int64_t pb_value_of(pb_frame *f, intptr_t handle);
+int64_t pb_host_new(pb_frame *f, int64_t number, int64_t is_function);
+
+/* Releasing: handle.c.  Runs guest destructors, so never under a host lock; raises
+ * nothing.  0, or -1 when the thread could not attach: nothing was released. */
+int pb_release_chunks(int64_t *chunks, int64_t count);  /* addresses of PB_CHUNK words each */
+int pb_release_handle(int64_t handle);
+int64_t pb_dropped_take(int64_t *numbers, int64_t most);
+
+/* cdef end */
+
+#ifndef PB_CFFI
+/* callbacks begin */
+int pb_host_call(pb_frame *f, int64_t number, int64_t nargs, int64_t nkeywords);
+/* callbacks end */
+#endif
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What becomes of a guest object when it crosses to the host, by its exact type: a small
+ * hash table from type to kind.  value.c settles the common types before it asks here.
+ *
+ * The host classifies each type once (pybridge/_kinds.py), at the first object of it; until
+ * then the object crosses as PB_UNKNOWN.  A heap type that dies takes its entry with it, so
+ * that another type at the same address is not mistaken for it.
+ *
+ * All state here is protected by the guest GIL.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core.h"
+
+static pb_kind *table;
+static size_t capacity, used;       /* used counts tombstones: an entry with word -1 */
+
+static size_t slot_of(const pb_type *type)
+{
+    uintptr_t bits = (uintptr_t)type >> 4;
+    return (size_t)((bits ^ bits >> 9) & (capacity - 1));
+}
+
+const pb_kind *pb_kind_find(pb_type *type)
+{
+    if (capacity == 0)
+        return NULL;
+    for (size_t i = slot_of(type);; i = (i + 1) & (capacity - 1)) {
+        if (table[i].type == type && table[i].word >= 0)
+            return &table[i];
+        if (table[i].type == NULL)
+            return NULL;
+    }
+}
+
+static pb_kind *free_slot(pb_type *type)
+{
+    size_t i = slot_of(type);
+    while (table[i].type != NULL)
+        i = (i + 1) & (capacity - 1);
+    return &table[i];
+}
+
+static int grow(void)
+{
+    size_t old_capacity = capacity;
+    pb_kind *old = table, *fresh = calloc(capacity ? capacity * 2 : 256, sizeof *fresh);
+    if (fresh == NULL)
+        return -1;
+    table = fresh;
+    capacity = capacity ? capacity * 2 : 256;
+    used = 0;
+    for (size_t i = 0; i < old_capacity; i++)
+        if (old[i].type != NULL && old[i].word >= 0) {
+            *free_slot(old[i].type) = old[i];
+            used++;
+        }
+    free(old);
+    return 0;
+}
+
+static void forget(pb_kind *kind)
+{
+    pb_obj reducer = kind->reducer, watch = kind->watch;
+    kind->word = -1;                /* the address stays, so that probing goes on past it */
+    kind->reducer = kind->watch = NULL;
+    pb_xdrop(reducer);              /* last: may run guest code, which may come back here */
+    pb_xdrop(watch);
+}
+
+/* Called by the guest with the dead weak reference. */
+static pb_obj type_died(pb_obj self, pb_obj reference)
+{
+    (void)self;
+    for (size_t i = 0; i < capacity; i++)
+        if (table[i].watch == reference && table[i].word >= 0) {
+            forget(&table[i]);
+            break;
+        }
+    return pb_dup(G._Py_NoneStruct);
+}
+
+static pb_method type_died_method = {"type_died", type_died, 8 /* METH_O */, NULL};
+
+/* Has a type's object memory of its own that is worth counting?  Whoever exports a buffer
+ * and is larger than a scalar: arrays and the like (numpy's scalars export one too). */
+static int owns_memory(const pb_type *type)
+{
+    return type->buffer != NULL && type->buffer->get != NULL && type->basicsize >= 56;
+}
+
+int64_t pb_kind_set(pb_frame *f, intptr_t type_handle, int64_t word, intptr_t reducer)
+{
+    int64_t refused = 0, answer = PB_NONE;
+    pb_type *type = (pb_type *)type_handle;
+    pb_obj watch = NULL, callback = NULL;
+    pb_thread *t = pb_attach(&refused);
+
+    if (t == NULL)
+        return pb_answer(f, refused, 0);
+    if (type->flags & PB_TYPE_HEAP) {
+        callback = G.PyCFunction_NewEx(&type_died_method, NULL, NULL);
+        if (callback != NULL)
+            watch = G.PyWeakref_NewRef(&type->head, callback);
+        if (watch == NULL) {
+            answer = pb_raised(f);
+            goto done;
+        }
+    } else {
+        pb_dup(&type->head);        /* static types stay for ever */
+    }
+    pb_kind *known = (pb_kind *)(uintptr_t)pb_kind_find(type);
+    if (known == NULL) {
+        if ((used + 1) * 2 > capacity && grow() != 0) {
+            answer = PB_WORD(PB_REFUSED, PB_NO_MEMORY);
+            goto done;
+        }
+        known = free_slot(type);
+        used++;
+    } else {
+        forget(known);
+    }
+    known->type = type;
+    known->word = word == PB_OBJECT && owns_memory(type) ? PB_HEAVY : word;
+    known->reducer = reducer ? pb_dup((pb_obj)reducer) : NULL;
+    known->watch = watch;
+    watch = NULL;
+    answer = pb_answer(f, PB_NONE, 0);
+done:
+    pb_xdrop(watch);
+    pb_xdrop(callback);
+    pb_detach(t);
+    return answer;
+}

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Values: guest objects to cells (give) and cells to guest objects (take).
+ *
+ * Exact types only: an object of a subclass is not the value of its base, it crosses as a
+ * handle.  Tuples and frozensets cross with their items, down to DEEPEST; deeper ones stay
+ * handles, so that a hostile depth cannot exhaust the stack.
+ *
+ * Needs the guest GIL; may run guest code (reducers, hashing), so anything may have changed
+ * when a function here returns, except what the caller owns.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core.h"
+
+enum { DEEPEST_GIVEN = 100, DEEPEST_TAKEN = 400 };
+
+static int no_memory(void)
+{
+    (void)G.PyErr_NoMemory();
+    return -1;
+}
+
+/* ---- guest to host ---- */
+
+static int cell(pb_frame *f, int64_t *at, int64_t word, int64_t payload)
+{
+    if (PB_UNLIKELY(*at >= f->capacity) && pb_cells_reserve(f, *at + 1, *at) != 0)
+        return no_memory();
+    int64_t *c = f->cells + 2 * *at;
+    c[0] = word;
+    c[1] = payload;
+    *at += 1;
+    return 0;
+}
+
+static int64_t bits_of(double value)
+{
+    int64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static double double_of(int64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static int text_cell(pb_frame *f, int64_t *at, int tag, const char *bytes, ssize_t length)
+{
+    int64_t offset = pb_text_copy(f, bytes, length);
+    if (offset < 0)
+        return no_memory();
+    return cell(f, at, PB_WORD(tag, length), offset);
+}
+
+static int give_str(pb_frame *f, int64_t *at, pb_obj o /*borrowed*/)
+{
+    ssize_t length = 0;
+    const char *utf8 = G.PyUnicode_AsUTF8AndSize(o, &length);     /* borrowed from o */
+    if (utf8 != NULL)
+        return text_cell(f, at, PB_STR, utf8, length);
+    G.PyErr_Clear();                    /* lone surrogates: not cached in the object */
+    pb_obj bytes = G.PyUnicode_AsEncodedString(o, "utf-8", "surrogatepass");
+    if (bytes == NULL)
+        return -1;
+    char *data = NULL;
+    int status = G.PyBytes_AsStringAndSize(bytes, &data, &length);
+    if (status == 0)
+        status = text_cell(f, at, PB_STR, data, length);
+    pb_drop(bytes);
+    return status;
+}
+
+static int give_bytes(pb_frame *f, int64_t *at, pb_obj o /*borrowed*/)
+{
+    char *data = NULL;
+    ssize_t length = 0;
+    if (G.PyBytes_AsStringAndSize(o, &data, &length) != 0)
+        return -1;
+    return text_cell(f, at, PB_BYTES, data, length);
+}
+
+static int give_int(pb_frame *f, int64_t *at, pb_obj o /*borrowed*/)
+{
+    int overflow = 0;
+    long long value = G.PyLong_AsLongLongAndOverflow(o, &overflow);
+    if (!overflow)
+        return cell(f, at, PB_INT, value);
+
+    size_t length = G._PyLong_NumBits(o) / 8 + 1;       /* one bit more, for the sign */
+    unsigned char *bytes = malloc(length);
+    if (bytes == NULL)
+        return no_memory();
+    /* 3.13 added an argument, with_exceptions; earlier ones ignore a sixth integer one. */
+    int status = G._PyLong_AsByteArray(o, bytes, length, 1, 1, 1);
+    if (status == 0)
+        status = text_cell(f, at, PB_BIGINT, (char *)bytes, (ssize_t)length);
+    free(bytes);
+    return status;
+}
+
+static int give(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth);
+
+static int give_tuple(pb_frame *f, int64_t *at, pb_obj o /*borrowed*/, int depth)
+{
+    ssize_t n = G.PyTuple_Size(o);
+    if (cell(f, at, PB_WORD(PB_TUPLE, n), 0) != 0)
+        return -1;
+    for (ssize_t i = 0; i < n; i++) {
+        pb_obj item = G.PyTuple_GetItem(o, i);          /* borrowed */
+        if (item == NULL || give(f, at, pb_dup(item), depth + 1) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int give_frozenset(pb_frame *f, int64_t *at, pb_obj o /*borrowed*/, int depth)
+{
+    int status = -1;
+    pb_obj items = G.PySequence_List(o);
+    if (items == NULL)
+        return -1;
+    ssize_t n = G.PyList_Size(items);
+    if (cell(f, at, PB_WORD(PB_FROZENSET, n), 0) != 0)
+        goto done;
+    for (ssize_t i = 0; i < n; i++)
+        if (give(f, at, pb_dup(G.PyList_GetItem(items, i)), depth + 1) != 0)
+            goto done;
+    status = 0;
+done:
+    pb_drop(items);
+    return status;
+}
+
+/* slice and range: three attributes */
+static int give_three(pb_frame *f, int64_t *at, int tag, pb_obj o /*borrowed*/, int depth)
+{
+    static const char *const names[] = {"start", "stop", "step"};
+    if (cell(f, at, PB_WORD(tag, 3), 0) != 0)
+        return -1;
+    for (int i = 0; i < 3; i++) {
+        pb_obj item = G.PyObject_GetAttrString(o, names[i]);
+        if (item == NULL || give(f, at, item, depth + 1) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int64_t bytes_owned(pb_obj o /*borrowed*/)
+{
+    pb_buffer view;
+    int64_t bytes = o->type->basicsize;
+    if (o->type->buffer != NULL && o->type->buffer->get != NULL) {
+        if (G.PyObject_GetBuffer(o, &view, 0x11c /* PyBUF_FULL_RO */) == 0) {
+            bytes += view.len;
+            G.PyBuffer_Release(&view);
+        } else {
+            G.PyErr_Clear();
+        }
+    }
+    return bytes;
+}
+
+static int give_object(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
+{
+    const pb_kind *kind = pb_kind_find(o->type);
+    int64_t word = kind == NULL ? PB_UNKNOWN : kind->word;
+
+    if (PB_TAG(word) == PB_VALUE && depth < DEEPEST_GIVEN) {
+        pb_obj reducer = pb_dup(kind->reducer);
+        pb_obj value = pb_vectorcall_run(reducer, &o, 1, NULL);
+        pb_drop(reducer);
+        pb_drop(o);
+        if (value == NULL)
+            return -1;
+        if (cell(f, at, word, 0) != 0) {
+            pb_drop(value);
+            return -1;
+        }
+        return give(f, at, value, depth + 1);
+    }
+    if (word == PB_HEAVY) {
+        int64_t bytes = bytes_owned(o);
+        pb_state.heavy_bytes += bytes;
+        word = PB_WORD(PB_HEAVY, bytes);
+    } else if (PB_TAG(word) == PB_VALUE) {
+        word = PB_OBJECT;
+    }
+    if (cell(f, at, word, (int64_t)(intptr_t)o) == 0)
+        return 0;
+    pb_drop(o);
+    return -1;
+}
+
+/* The cells may hold owned handles when this fails: pb_result and pb_give drop them. */
+static int give(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
+{
+    pb_obj type = &o->type->head;
+    int status;
+
+    if (type == G.PyFloat_Type)
+        status = cell(f, at, PB_FLOAT, bits_of(((pb_float *)o)->value));
+    else if (type == G.PyLong_Type)
+        status = give_int(f, at, o);
+    else if (o == G._Py_NoneStruct)
+        status = cell(f, at, PB_NONE, 0);
+    else if (type == G.PyBool_Type)
+        status = cell(f, at, o == G._Py_TrueStruct ? PB_TRUE : PB_FALSE, 0);
+    else if (type == G.PyUnicode_Type)
+        status = give_str(f, at, o);
+    else if (type == G.PyTuple_Type && depth < DEEPEST_GIVEN)
+        status = give_tuple(f, at, o, depth);
+    else if (type == G.PyBytes_Type)
+        status = give_bytes(f, at, o);
+    else if (type == G.PyComplex_Type)
+        status = cell(f, at, PB_COMPLEX, bits_of(G.PyComplex_RealAsDouble(o)))
+            || cell(f, at, PB_COMPLEX, bits_of(G.PyComplex_ImagAsDouble(o))) ? -1 : 0;
+    else if (type == G.PyFrozenSet_Type && depth < DEEPEST_GIVEN)
+        status = give_frozenset(f, at, o, depth);
+    else if (type == G.PySlice_Type && depth < DEEPEST_GIVEN)
+        status = give_three(f, at, PB_SLICE, o, depth);
+    else if (type == G.PyRange_Type)
+        status = give_three(f, at, PB_RANGE, o, depth);
+    else if (o == G._Py_EllipsisObject)
+        status = cell(f, at, PB_ELLIPSIS, 0);
+    else if (o == G._Py_NotImplementedStruct)
+        status = cell(f, at, PB_NOTIMPLEMENTED, 0);
+    else {
+        int64_t number = pb_hostobj_number(o);
+        if (number < 0)
+            return give_object(f, at, o, depth);        /* steals */
+        status = cell(f, at, PB_HOST, number);
+    }
+    pb_drop(o);
+    return status;
+}
+
+/* Drop the handles in the cells [from, to): a value was given in part only. */
+static void ungive(pb_frame *f, int64_t from, int64_t to)
+{
+    for (int64_t i = from; i < to; i++) {
+        int64_t *c = f->cells + 2 * i;
+        int tag = PB_TAG(c[0]);
+        if (tag == PB_OBJECT || tag == PB_HEAVY || tag == PB_UNKNOWN)
+            pb_drop((pb_obj)(intptr_t)c[1]);
+        c[0] = PB_NONE;
+    }
+}
+
+int pb_give(pb_frame *f, int64_t *at, pb_obj o /*steals*/)
+{
+    int64_t from = *at;
+    if (give(f, at, o, 0) == 0)
+        return 0;
+    pb_obj exception = pb_exception_take();
+    ungive(f, from, *at);
+    *at = from;
+    if (exception != NULL) {
+        G.PyErr_SetObject(&exception->type->head, exception);
+        pb_drop(exception);
+    }
+    return -1;
+}
+
+int64_t pb_result(pb_frame *f, pb_obj o /*steals*/)
+{
+    int64_t at = 0;
+
+    if (PB_UNLIKELY(o == NULL))
+        return pb_raised(f);
+    pb_frame_shrink(f);                         /* the arguments may have needed a larger block */
+    f->text_used = 0;
+    if (PB_LIKELY(&o->type->head == G.PyFloat_Type)) {
+        f->base[0] = PB_FLOAT;
+        f->base[1] = bits_of(((pb_float *)o)->value);
+        pb_drop(o);
+        return PB_FLOAT;
+    }
+    if (pb_give(f, &at, o) != 0)
+        return pb_raised(f);
+    if (f->cells != f->base) {                  /* the result did: scalars are read here */
+        f->base[0] = f->cells[0];
+        f->base[1] = f->cells[1];
+    }
+    return f->base[0];
+}
+
+/* ---- host to guest ---- */
+
+static pb_obj take(const pb_frame *f, int64_t *at, int depth);
+
+typedef int (*pb_store)(pb_obj container, ssize_t i, pb_obj item /*steals*/);
+
+static int store_set(pb_obj container, ssize_t i, pb_obj item /*steals*/)
+{
+    (void)i;
+    int status = G.PySet_Add(container, item);
+    pb_drop(item);
+    return status;
+}
+
+static pb_obj take_items(const pb_frame *f, int64_t *at, int64_t n, pb_obj container /*steals*/,
+                         pb_store store, int depth)
+{
+    if (container == NULL)
+        return NULL;
+    for (ssize_t i = 0; i < n; i++) {
+        pb_obj item = take(f, at, depth + 1);
+        if (item == NULL || store(container, i, item) != 0) {    /* steals item */
+            pb_drop(container);
+            return NULL;
+        }
+    }
+    return container;
+}
+
+static pb_obj take_dict(const pb_frame *f, int64_t *at, int64_t n, int depth)
+{
+    pb_obj dict = G.PyDict_New();
+    for (int64_t i = 0; dict != NULL && i < n; i++) {
+        pb_obj value = NULL, key = take(f, at, depth + 1);
+        if (key != NULL)
+            value = take(f, at, depth + 1);
+        if (value == NULL || G.PyDict_SetItem(dict, key, value) != 0) {
+            pb_drop(dict);
+            dict = NULL;
+        }
+        pb_xdrop(key);
+        pb_xdrop(value);
+    }
+    return dict;
+}
+
+static pb_obj take_numbers(const int64_t *items, int64_t n, int floats)
+{
+    pb_obj list = G.PyList_New(n);
+    if (list == NULL)
+        return NULL;
+    for (ssize_t i = 0; i < n; i++) {
+        pb_obj item = floats ? G.PyFloat_FromDouble(double_of(items[i]))
+                             : G.PyLong_FromLongLong(items[i]);
+        if (item == NULL || G.PyList_SetItem(list, i, item) != 0) {    /* steals item */
+            pb_drop(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+/* A guest callable applied to a tuple of n taken items. */
+static pb_obj take_call(const pb_frame *f, int64_t *at, int64_t n, pb_obj callable /*borrowed*/, int depth)
+{
+    pb_obj args = take_items(f, at, n, G.PyTuple_New(n), G.PyTuple_SetItem, depth);
+    if (args == NULL)
+        return NULL;
+    pb_obj out = G.PyObject_CallObject(callable, args);
+    pb_drop(args);
+    return out;
+}
+
+static pb_obj take_slice(const pb_frame *f, int64_t *at, int depth)
+{
+    pb_obj parts[3] = {NULL, NULL, NULL}, out = NULL;
+    for (int i = 0; i < 3; i++)
+        if ((parts[i] = take(f, at, depth + 1)) == NULL)
+            goto done;
+    out = G.PySlice_New(parts[0], parts[1], parts[2]);
+done:
+    for (int i = 0; i < 3; i++)
+        pb_xdrop(parts[i]);
+    return out;
+}
+
+static pb_obj take(const pb_frame *f, int64_t *at, int depth)
+{
+    const int64_t *c = f->cells + 2 * *at;
+    int64_t n = PB_LENGTH(c[0]), payload = c[1];
+    const void *address = (const void *)(intptr_t)payload;
+
+    *at += 1;
+    if (PB_UNLIKELY(depth > DEEPEST_TAKEN)) {
+        G.PyErr_SetString(*G.PyExc_RecursionError, "a value nested deeper than 400 levels cannot cross");
+        return NULL;
+    }
+    switch (PB_TAG(c[0])) {
+    case PB_FLOAT:
+        return G.PyFloat_FromDouble(double_of(payload));
+    case PB_INT:
+        return G.PyLong_FromLongLong(payload);
+    case PB_NONE:
+        return pb_dup(G._Py_NoneStruct);
+    case PB_TRUE:
+        return pb_dup(G._Py_TrueStruct);
+    case PB_FALSE:
+        return pb_dup(G._Py_FalseStruct);
+    case PB_OBJECT:
+        if (payload == 0) {
+            G.PyErr_SetString(*G.PyExc_ReferenceError, "a proxy among the arguments was released: its guest object is gone");
+            return NULL;
+        }
+        return pb_dup((pb_obj)(intptr_t)payload);
+    case PB_STR:
+        return G.PyUnicode_DecodeUTF8(address, n, "surrogatepass");
+    case PB_BYTES:
+        return G.PyBytes_FromStringAndSize(address, n);
+    case PB_BIGINT:
+        return G._PyLong_FromByteArray(address, (size_t)n, 1, 1);
+    case PB_COMPLEX:
+        *at += 1;
+        return G.PyComplex_FromDoubles(double_of(payload), double_of(c[3]));
+    case PB_ELLIPSIS:
+        return pb_dup(G._Py_EllipsisObject);
+    case PB_NOTIMPLEMENTED:
+        return pb_dup(G._Py_NotImplementedStruct);
+    case PB_TUPLE:
+        return take_items(f, at, n, G.PyTuple_New(n), G.PyTuple_SetItem, depth);
+    case PB_LIST:
+        return take_items(f, at, n, G.PyList_New(n), G.PyList_SetItem, depth);
+    case PB_SET:
+        return take_items(f, at, n, G.PySet_New(NULL), store_set, depth);
+    case PB_FROZENSET:
+        return take_items(f, at, n, G.PyFrozenSet_New(NULL), store_set, depth);
+    case PB_DICT:
+        return take_dict(f, at, n, depth);
+    case PB_FLOATS:
+        return take_numbers(address, n, 1);
+    case PB_INTS:
+        return take_numbers(address, n, 0);
+    case PB_SLICE:
+        return take_slice(f, at, depth);
+    case PB_RANGE:
+        return take_call(f, at, 3, G.PyRange_Type, depth);
+    case PB_BUILD:
+        return take_call(f, at, n, (pb_obj)(intptr_t)payload, depth);
+    default:
+        G.PyErr_SetString(*G.PyExc_SystemError, "pybridge: a cell with an unknown tag");
+        return NULL;
+    }
+}
+
+pb_obj pb_take(const pb_frame *f, int64_t *at)
+{
+    return take(f, at, 0);
+}
+
+pb_obj pb_take_borrowed(const pb_frame *f, int64_t *at, int *owned)
+{
+    const int64_t *c = f->cells + 2 * *at;
+    *owned = c[0] != PB_OBJECT || c[1] == 0;
+    if (*owned)
+        return take(f, at, 0);
+    *at += 1;
+    return (pb_obj)(intptr_t)c[1];
+}

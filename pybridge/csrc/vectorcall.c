@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Calling a guest callable with an array of arguments.  CPython exports such a function
+ * from 3.11 only; the pieces that it consists of are the same since 3.9: a flag and an
+ * offset in the type, and _PyObject_MakeTpCall for the rest.
+ *
+ * Needs the guest GIL.
+ */
+#include "core.h"
+
+pb_obj pb_vectorcall_run(pb_obj callable, const pb_obj *args, size_t nargsf, pb_obj names)
+{
+    const pb_type *type = callable->type;
+    if (PB_LIKELY(type->flags & PB_TYPE_VECTORCALL)) {
+        pb_vectorcall function = *(pb_vectorcall *)(void *)((char *)callable + type->vectorcall_offset);
+        if (function != NULL)
+            return function(callable, args, nargsf, names);
+    }
+    return G._PyObject_MakeTpCall(G.PyThreadState_Get(), callable, args,
+                                  (ssize_t)(nargsf & ~PB_ARGUMENTS_OFFSET), names);
+}

@@ -1,0 +1,439 @@
+# SPDX-License-Identifier: MIT
+"""The bridge's Python in the guest: what is easier said in the guest's own language.
+
+Runs in the guest (CPython 3.9 and newer), imports only what every start needs anyway, and
+never the host's pybridge.  Each function here is one crossing for the host: it takes and
+gives plain values, tuples of them, and guest objects.
+"""
+
+import sys
+
+# ---- values that cross by their fields ------------------------------------------------------
+# (module, class) -> functions; the host has the other half of each (pybridge/_values.py).
+
+
+def reduce_date(x):
+    return x.year, x.month, x.day
+
+
+def reduce_time(x):
+    return x.hour, x.minute, x.second, x.microsecond, x.tzinfo, x.fold
+
+
+def reduce_datetime(x):
+    return (
+        x.year, x.month, x.day, x.hour, x.minute, x.second, x.microsecond, x.tzinfo, x.fold,
+    )  # fmt: skip
+
+
+def reduce_timedelta(x):
+    return x.days, x.seconds, x.microseconds
+
+
+def reduce_timezone(x):
+    name = x.tzname(None)
+    offset = x.utcoffset(None)
+    plain = type(x)(offset)
+    return (offset,) if plain.tzname(None) == name else (offset, name)
+
+
+def reduce_zoneinfo(x):
+    return (x.key,)
+
+
+def reduce_text(x):
+    return (str(x),)
+
+
+def reduce_fraction(x):
+    return x.numerator, x.denominator
+
+
+def reduce_uuid(x):
+    return (x.int,)
+
+
+def reduce_path(x):
+    # As bytes: the two sides may decode file names differently.
+    import os
+
+    return (os.fsencode(x),)
+
+
+def build_time(hour, minute, second, microsecond, tzinfo, fold):
+    import datetime
+
+    return datetime.time(hour, minute, second, microsecond, tzinfo, fold=fold)
+
+
+def build_datetime(year, month, day, hour, minute, second, microsecond, tzinfo, fold):
+    import datetime
+
+    return datetime.datetime(
+        year, month, day, hour, minute, second, microsecond, tzinfo, fold=fold
+    )
+
+
+def build_uuid(number):
+    import uuid
+
+    return uuid.UUID(int=number)
+
+
+def build_path(class_name, name):
+    import os
+    import pathlib
+
+    return getattr(pathlib, class_name)(os.fsdecode(name))
+
+
+def find(module, name):
+    """The object `name` of `module`, imported if need be."""
+    import importlib
+
+    return getattr(importlib.import_module(module), name)
+
+
+def facts(x):
+    """What the host must know of an object's type: address, module, name, is it genuine
+    (what its module has under that name)."""
+    cls = type(x)
+    module = type.__dict__["__module__"].__get__(cls)
+    name = type.__dict__["__qualname__"].__get__(cls)
+    if type(module) is not str:
+        module = "?"
+    # `pathlib._local` and the like: modules that moved
+    genuine = getattr(sys.modules.get(module), name, None) is cls
+    return id(cls), module, name, genuine
+
+
+# ---- exceptions -----------------------------------------------------------------------------
+
+_ATTRIBUTES = {
+    OSError: ("errno", "strerror", "filename", "filename2"),
+    ImportError: ("msg", "name", "path"),
+    SyntaxError: ("msg", "filename", "lineno", "offset", "text", "print_file_and_line",
+                  "end_lineno", "end_offset"),
+    UnicodeError: ("encoding", "object", "start", "end", "reason"),
+    StopIteration: ("value",),
+    SystemExit: ("code",),
+    AttributeError: ("name", "obj"),
+    NameError: ("name",),
+}  # fmt: skip
+
+_HOST = "__pybridge_host__"
+_SEEN = "__pybridge_seen__"
+
+
+def describe_exception(exc):
+    """All that the host needs to raise the same: (host object or None, classes, args,
+    attributes, frames, cause, context, suppress, notes, text)."""
+    cls = type(exc)
+    classes = []
+    for base in cls.__mro__:
+        builtin = base.__module__ == "builtins"
+        classes.append((base.__module__, base.__qualname__))
+        if builtin:
+            break
+    seen = exc.__dict__.get(_SEEN) if hasattr(exc, "__dict__") else None
+    attributes = []
+    for base, names in _ATTRIBUTES.items():
+        if isinstance(exc, base):
+            attributes.extend((n, getattr(exc, n)) for n in names if hasattr(exc, n))
+    for name, value in list(getattr(exc, "__dict__", {}).items()):
+        if name not in (_HOST, _SEEN, "__notes__"):
+            attributes.append((name, value))
+    host = None
+    if hasattr(exc, "__dict__"):
+        host = exc.__dict__.get(_HOST)
+    text = None
+    if cls.__str__ not in _BUILTIN_STR:
+        try:
+            text = str(exc)
+        except Exception as error:
+            text = "<the guest's __str__ of this %s raised %s>" % (
+                cls.__name__, type(error).__name__)  # fmt: skip
+        if type(text) is not str:
+            text = str.__str__(text)
+    return (
+        host, tuple(classes), tuple(exc.args), tuple(attributes),
+        _frames(exc.__traceback__, seen), exc.__cause__, exc.__context__,
+        exc.__suppress_context__, tuple(getattr(exc, "__notes__", None) or ()), text,
+    )  # fmt: skip
+
+
+_BUILTIN_STR = {
+    vars(cls)["__str__"]
+    for cls in vars(__import__("builtins")).values()
+    if isinstance(cls, type) and issubclass(cls, BaseException) and "__str__" in vars(cls)
+}
+
+_MOST_FRAMES = 1000
+
+
+def _frames(traceback, seen):
+    """(file, line number, function, source line or "") from the outermost to the innermost,
+    without those that the host has shown already: from node `seen` on."""
+    import linecache
+
+    frames = []
+    while traceback is not None and traceback is not seen and len(frames) < _MOST_FRAMES:
+        frame = traceback.tb_frame
+        code = frame.f_code
+        filename = code.co_filename
+        if filename != __file__:
+            linecache.checkcache(filename)
+            line = linecache.getline(filename, traceback.tb_lineno, frame.f_globals)
+            frames.append((filename, traceback.tb_lineno or 0, code.co_name, line))
+        traceback = traceback.tb_next
+    return tuple(frames)
+
+
+def mark_seen(exc):
+    """The exception goes back into guest code: the host has its frames so far."""
+    try:
+        exc.__dict__[_SEEN] = exc.__traceback__
+    except AttributeError:
+        pass
+    return exc
+
+
+_classes = {}
+
+
+def make_exception(host, classes, args, text):
+    """A guest exception for a host one.  `classes`: ((module, name), ...) from the class up
+    to its nearest builtin base, which is the last."""
+    import builtins
+
+    cls = getattr(builtins, classes[-1][1], Exception)
+    for module, name in reversed(classes[:-1]):
+        key = (module, name, cls)
+        if key not in _classes:
+            _classes[key] = type(cls)(
+                name.rpartition(".")[2], (cls,), {"__module__": module, "__qualname__": name}
+            )
+        cls = _classes[key]
+    try:
+        exc = cls(*args)
+    except Exception:
+        exc = cls.__new__(cls)
+        exc.args = args if args else (text,)
+    setattr(exc, _HOST, host)
+    return exc
+
+
+# ---- callables ------------------------------------------------------------------------------
+
+
+def dress_functions(ask):
+    """Give the type of host functions what functions have.  `ask` is a host function: it
+    gives an attribute of the host's own object, when somebody wants to know."""
+    cls = type(ask)
+
+    def asked(name, convert=None):
+        def get(self):
+            try:
+                return self.__dict__[name]
+            except KeyError:
+                value = ask(self, name)
+                return value if convert is None else convert(value)
+
+        def put(self, value):
+            self.__dict__[name] = value
+
+        def delete(self):
+            self.__dict__.pop(name, None)
+
+        return property(get, put, delete)
+
+    for name in ("__name__", "__qualname__", "__module__", "__doc__", "__defaults__",
+                 "__kwdefaults__", "__annotations__"):  # fmt: skip
+        setattr(cls, name, asked(name))
+    cls.__signature__ = asked("__signature__", _signature)
+    cls.__repr__ = _function_repr
+
+
+def _function_repr(self):
+    try:
+        return "<host function %s at %#x>" % (self.__qualname__, id(self))
+    except Exception:
+        return "<host callable at %#x>" % id(self)
+
+
+def _signature(description):
+    import inspect
+
+    parameters, back = description
+    return inspect.Signature(
+        [
+            inspect.Parameter(
+                name, getattr(inspect.Parameter, kind),
+                default=default[0] if default else inspect.Parameter.empty,
+                annotation=annotation[0] if annotation else inspect.Parameter.empty,
+            )
+            for name, kind, default, annotation in parameters
+        ],
+        return_annotation=back[0] if back else inspect.Signature.empty,
+    )  # fmt: skip
+
+
+# ---- proxies --------------------------------------------------------------------------------
+
+
+def special(x, name, *args):
+    """Call a special method as the interpreter does: looked up on the class."""
+    cls = type(x)
+    for base in cls.__mro__:
+        if name in base.__dict__:
+            method = base.__dict__[name]
+            get = getattr(type(method), "__get__", None)
+            return (method if get is None else get(method, x, cls))(*args)
+    raise AttributeError("'%s' object has no attribute '%s'" % (cls.__name__, name))
+
+
+def exit_with(manager, exc):
+    """Leave a context manager with an exception, or with none."""
+    if exc is None:
+        return special(manager, "__exit__", None, None, None)
+    return special(manager, "__exit__", type(exc), exc, exc.__traceback__)
+
+
+def plain(x):
+    """The value of an int, float or str subclass as exactly that."""
+    for base in (int, float, str):
+        if isinstance(x, base):
+            return getattr(base, "__%s__" % base.__name__)(x) if base is not str else "".join(x)
+    return x
+
+
+def isinstance_of(x, cls):
+    return isinstance(x, cls)
+
+
+def issubclass_of(sub, cls):
+    return issubclass(sub, cls)
+
+
+def to_complex(x):
+    return complex(x)
+
+
+def round_to(x, *digits):
+    return round(x, *digits)
+
+
+def format_as(x, spec):
+    return format(x, spec)
+
+
+def reverse(x):
+    return reversed(x)
+
+
+def copy(x):
+    import copy
+
+    return copy.copy(x)
+
+
+def deepcopy(x):
+    import copy
+
+    return copy.deepcopy(x)
+
+
+def names_of(module):
+    """The names that `from module import *` gives."""
+    names = getattr(module, "__all__", None)
+    if names is None:
+        return tuple(name for name in vars(module) if not name.startswith("_"))
+    return tuple(names)
+
+
+def safe_iterator(x):
+    """May items be fetched ahead?  True for iterators over what cannot change."""
+    return type(x) in _SAFE
+
+
+_SAFE = {type(iter(x)) for x in ((), "", "\u1234", b"", range(0), range(1 << 70))}
+
+
+def run(code, namespace):
+    """Execute a code object."""
+    exec(code, namespace)
+
+
+def evaluate(code, namespace):
+    """Evaluate a code object."""
+    return eval(code, namespace)
+
+
+def remember_source(filename, source):
+    """So that tracebacks of code without a file show its lines."""
+    import linecache
+
+    lines = source.splitlines(True)
+    linecache.cache[filename] = (len(source), None, lines, filename)
+
+
+# ---- start and exit -------------------------------------------------------------------------
+
+
+def begin():
+    """Right after the start: output is seen in order with the host's, line by line."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.reconfigure(line_buffering=True)
+        except (AttributeError, ValueError, OSError):
+            pass
+
+
+def flush():
+    """Write out what the guest's streams hold."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, ValueError, OSError):
+            pass
+
+
+def end():
+    """At the host's exit: what a CPython does at its own, short of tearing down."""
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        try:
+            threading._shutdown()  # waits for threads that are no daemons
+        except Exception:
+            sys.excepthook(*sys.exc_info())
+    import atexit
+
+    atexit._run_exitfuncs()
+    flush()
+
+
+# ---- running source -------------------------------------------------------------------------
+
+
+def main_namespace():
+    import __main__
+
+    return __main__.__dict__
+
+
+def namespace_of(names):
+    """A guest namespace that begins with `names`, a plain dict."""
+    names.setdefault("__builtins__", __builtins__)
+    names.setdefault("__name__", "__main__")
+    return names
+
+
+def bindings(space):
+    """The names and values of a namespace, without what Python itself put there."""
+    return tuple(
+        (k, v) for k, v in space.items() if type(k) is str and k not in ("__builtins__", "__name__")
+    )
+
+
+def search_path():
+    return tuple(str(p) for p in sys.path)

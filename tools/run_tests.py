@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""Run the test suite once for each pair of host and guest that this machine has.
+
+    pypy       PyPy, guest .venv-guest (with numpy and friends)
+    second     PyPy, guest another CPython, bare: the oldest found
+    cpython    .venv-cphost, guest .venv-guest
+
+    run_tests.py [--only=pypy|second|cpython] [-- pytest's arguments]
+
+The guest is told in PYBRIDGE_PYTHON.  The totals at the end are those of pytest's own
+reports; a run that left no report (a crash, a timeout) counts as failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+import cpythons
+from environments import CPHOST, GUEST, HOST, ROOT, WORK
+
+
+@dataclass(frozen=True)
+class Pair:
+    name: str
+    host: Path | None
+    guest: str | None
+    text: str
+    """Host and guest in words, or why the pair is left out."""
+
+    @property
+    def present(self) -> bool:
+        return bool(self.host and self.guest)
+
+
+@dataclass
+class Totals:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def add(self, other: Totals) -> None:
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def dotted(version: list[int]) -> str:
+    return ".".join(map(str, version))
+
+
+def pairs() -> list[Pair]:
+    pypy = HOST.facts()["version"]  # the language's three numbers, then PyPy's own
+    host = f"PyPy {dotted(pypy[3:])} ({dotted(pypy[:2])})"
+    guest_version = GUEST.facts()["version"]
+    guest = f"CPython {dotted(guest_version)} (.venv-guest)"
+    minor = (guest_version[0], guest_version[1])
+
+    found = [Pair("pypy", HOST.python, str(GUEST.python), f"{host} with {guest}")]
+    second = cpythons.second_guest(minor, cpythons.find())
+    if second:
+        text = f"{host} with CPython {dotted(list(second.version))} (bare)"
+        found.append(Pair("second", HOST.python, second.path, text))
+    else:
+        found.append(Pair("second", None, None, "no second CPython with a shared library"))
+    if CPHOST.minor not in (None, minor):
+        text = f"CPython {dotted(CPHOST.facts()['version'])} with {guest}"
+        found.append(Pair("cpython", CPHOST.python, str(GUEST.python), text))
+    else:
+        found.append(Pair("cpython", None, None, "no second CPython with headers"))
+    return found
+
+
+def read_report(report: Path) -> Totals:
+    suite = ElementTree.parse(report).getroot()
+    total, failed, skipped = (
+        sum(int(part.get(key, "0")) for part in suite.iter("testsuite") for key in keys)
+        for keys in (["tests"], ["failures", "errors"], ["skipped"])
+    )
+    return Totals(total - failed - skipped, failed, skipped)
+
+
+def run(pair: Pair, arguments: list[str]) -> tuple[Totals, str]:
+    """The totals, and what went wrong beside failed tests ('' when nothing did)."""
+    report = WORK / f"report-{pair.name}.xml"
+    report.unlink(missing_ok=True)
+    command = [str(pair.host), "-m", "pytest", f"--junitxml={report}"]
+    command += ["-o", f"cache_dir={WORK / ('pytest-' + pair.name)}", *arguments]
+    environment = dict(os.environ, PYBRIDGE_PYTHON=str(pair.guest))
+    status = subprocess.run(command, cwd=ROOT, env=environment).returncode
+    try:
+        totals = read_report(report)
+    except (OSError, ElementTree.ParseError):
+        totals = Totals()
+    if status < 0:
+        return totals, f"killed by {signal.Signals(-status).name}"
+    if status == 5:
+        return totals, "no tests ran"
+    if status not in (0, 1) or (status == 1 and not totals.failed):
+        return totals, f"pytest ended with status {status}"
+    return totals, ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="run the test suite for each host and guest")
+    parser.add_argument("--only", default="", choices=["", "pypy", "second", "cpython"])
+    parser.add_argument("arguments", nargs="*", help="for pytest")
+    options = parser.parse_args()
+
+    lines, sum_of_all, bad, count = [], Totals(), False, 0
+    begin = time.monotonic()
+    for pair in pairs():
+        if options.only not in ("", pair.name):
+            continue
+        if not pair.present:
+            lines.append(f"{pair.name:8} left out: {pair.text}")
+            bad = bad or bool(options.only)
+            continue
+        print(f"\n== {pair.name}: {pair.text}", flush=True)
+        start = time.monotonic()
+        totals, trouble = run(pair, options.arguments)
+        count += 1
+        sum_of_all.add(totals)
+        bad = bad or bool(trouble or totals.failed)
+        seconds = f"{time.monotonic() - start:.0f} s"
+        words = [f"{pair.name:8} {totals}, {seconds}", pair.text, trouble.upper()]
+        lines.append("; ".join(filter(None, words)))
+
+    print("\n" + "\n".join(lines))
+    verdict = "FAILED" if bad else "ok"
+    seconds = f"{time.monotonic() - begin:.0f} s"
+    print(f"test: {verdict}: {sum_of_all} in {count} combinations, {seconds}")
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -100,7 +100,19 @@ def _without_entry(error: BaseException) -> BaseException:
 
 def put_function(frame: Frame, at: int, x: Any) -> int:
     """Write the guest's object for a host callable."""
-    return put_object(frame, at, guest_object(x, True))
+    proxy, fresh = guest_object(x, True)
+    if fresh and _dressing:
+        names = {}
+        for name in _NAMES:
+            value = getattr(x, name, None)
+            if type(value) is str or name == "__doc__":
+                names[name] = value if type(value) is str else None
+        _guest.call("dress", proxy, names)
+    return put_object(frame, at, proxy)
+
+
+_NAMES = ("__name__", "__qualname__", "__module__", "__doc__")
+_dressing = False
 
 
 def _callable_encoder(x: Any) -> Encoder | None:
@@ -152,8 +164,10 @@ def _passable(x: Any) -> Any:
 
 def set_up() -> None:
     """Right after the start: tell the core the entry point, the guest how to ask."""
+    global _dressing
     lib.pb_callback_set(lib.pb_host_call)
     _guest.call("dress_functions", _ask)
+    _dressing = True
 
 
 _entry_code = _host_call.__code__ if hasattr(_host_call, "__code__") else None

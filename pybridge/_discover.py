@@ -34,9 +34,9 @@ import stat
 import sys
 from collections import namedtuple
 
-from . import _settings
-from ._errors import GuestNotFound
-from ._probe import Guest, Refused, probe
+from pybridge import _settings
+from pybridge._errors import GuestNotFound
+from pybridge._probe import Guest, Refused, probe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

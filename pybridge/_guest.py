@@ -56,6 +56,8 @@ def load() -> None:
         lib.pb_set_attribute(frame.mem, module._pybridge_handle, interned("__file__")),
     )
     call_guest(get_attribute(loader, "exec_module"), module)
+    # What classifies types must be at hand before the first type is asked about.
+    _functions["facts"] = get_attribute(module, "facts")
     _module = module
 
 

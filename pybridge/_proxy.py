@@ -92,6 +92,9 @@ def _names() -> dict[str, Any]:
     }
 
 
+_guest_repr: Callable[[Any], Any] = repr  # replaced by _build
+
+
 def _proxy_repr(self: Any) -> str:
     try:
         return _guest_repr(self)  # type: ignore[no-any-return]
@@ -110,6 +113,7 @@ class Proxy(Handle):
     """
 
     __slots__ = ()
+    __class__ = _GuestAttribute("__class__", type)  # type: ignore[assignment]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(
@@ -253,9 +257,7 @@ def _build() -> None:
     doc, module = Proxy.__doc__, Proxy.__module__
     Proxy.__doc__ = _GuestAttribute("__doc__", doc)  # type: ignore[assignment]
     Proxy.__module__ = _GuestAttribute("__module__", module)  # type: ignore[assignment]
-    Proxy.__class__ = _GuestAttribute("__class__", Proxy.__class__)  # type: ignore[assignment]
 
 
-_guest_repr: Callable[[Any], Any]
 _build()
 _handle.proxy_class[0] = Proxy

@@ -175,7 +175,7 @@ def _description(exc: BaseException) -> tuple[Any, ...]:
         text = str(exc)
     except Exception:
         text = f"<{type(exc).__name__} whose __str__ failed>"
-    return guest_object(exc, False), tuple(names), tuple(exc.args), text
+    return guest_object(exc, False)[0], tuple(names), tuple(exc.args), text
 
 
 def _put_exception(frame: Frame, at: int, exc: BaseException) -> int:

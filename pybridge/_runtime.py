@@ -19,7 +19,7 @@ import sys
 import threading
 from typing import Any
 
-from pybridge import _guest
+from pybridge import _guest, _values
 from pybridge._callback import set_up
 from pybridge._core import ffi, lib
 from pybridge._errors import GuestClosed, StartError
@@ -31,6 +31,7 @@ guest: Any = None  # the _probe.Guest that runs
 failure = ""
 _lock = threading.Lock()
 _starter = 0
+_REGISTERED = _values  # imported for the rows that it adds to the tables of _convert
 
 
 def start(python: str | None = None) -> None:

@@ -26,7 +26,7 @@ import os
 import sys
 from collections import namedtuple
 
-from ._errors import BridgeError
+from pybridge._errors import BridgeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -30,8 +30,8 @@ _TAKE = 64
 _MANY = 32
 
 
-def guest_object(x: Any, is_function: bool) -> Any:
-    """A proxy for the guest's object that stands for host object `x`."""
+def guest_object(x: Any, is_function: bool) -> tuple[Any, bool]:
+    """A proxy for the guest's object that stands for host object `x`; was it made now?"""
     global _next
     if _release.shared.dropped > _MANY:
         forget_dropped()
@@ -45,10 +45,10 @@ def guest_object(x: Any, is_function: bool) -> Any:
         frame = frame_get()
         word = lib.pb_host_new(frame.mem, number, is_function)
         if word & 255 != lib.PB_OBJECT:
-            return take(frame, word)
+            return take(frame, word), False
         proxy = adopt(frame, frame.ints[1])
         frames.append(frame)
-        return proxy
+        return proxy, word >> 8 != 0
 
 
 def forget_dropped() -> None:

@@ -487,8 +487,9 @@ def test_an_interrupt_ends_the_child_too(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            f"import sys; sys.path.insert(0, {ROOT!r})\n"
+            f"import signal, sys; sys.path.insert(0, {ROOT!r})\n"
             "from pybridge._probe import probe\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)  # `make test &` has none\n"
             f"try: probe({python!r})\n"
             "except KeyboardInterrupt: print('interrupted')",
         ],

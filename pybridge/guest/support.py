@@ -226,32 +226,37 @@ def make_exception(host, classes, args, text):
 # ---- callables ------------------------------------------------------------------------------
 
 
+_LAZY = ("__annotations__", "__defaults__", "__kwdefaults__")
+
+
 def dress_functions(ask):
     """Give the type of host functions what functions have.  `ask` is a host function: it
     gives an attribute of the host's own object, when somebody wants to know."""
     cls = type(ask)
 
-    def asked(name, convert=None):
-        def get(self):
-            try:
-                return self.__dict__[name]
-            except KeyError:
-                value = ask(self, name)
-                return value if convert is None else convert(value)
+    def get_signature(self):
+        if "__signature__" not in self.__dict__:
+            self.__dict__["__signature__"] = _signature(ask(self, "__signature__"))
+        return self.__dict__["__signature__"]
 
-        def put(self, value):
+    def set_signature(self, signature):
+        self.__dict__["__signature__"] = signature
+
+    def get_other(self, name):
+        if name in _LAZY:
+            value = ask(self, name)
             self.__dict__[name] = value
+            return value
+        raise AttributeError("host function has no attribute %r" % name)
 
-        def delete(self):
-            self.__dict__.pop(name, None)
-
-        return property(get, put, delete)
-
-    for name in ("__name__", "__qualname__", "__module__", "__doc__", "__defaults__",
-                 "__kwdefaults__", "__annotations__"):  # fmt: skip
-        setattr(cls, name, asked(name))
-    cls.__signature__ = asked("__signature__", _signature)
+    cls.__signature__ = property(get_signature, set_signature)
+    cls.__getattr__ = get_other
     cls.__repr__ = _function_repr
+
+
+def dress(function, names):
+    """Give the guest's object for one host function its names."""
+    function.__dict__.update(names)
 
 
 def _function_repr(self):

@@ -30,7 +30,7 @@ enum { NEED_GUEST = 640 << 10, NEED_HOST = 192 << 10 };
 
 pb_shared pb_state;
 
-static __thread __attribute__((tls_model("initial-exec"))) pb_thread me = {
+__thread pb_thread pb_me = {
     .stack_limit = (char *)UINTPTR_MAX,
 };
 static pthread_key_t ending;
@@ -83,7 +83,7 @@ static void thread_meet(pb_thread *t)
 }
 
 /* The GIL is not held.  Guest threads and host threads both end up waiting here. */
-static void gil_take(pb_thread *t)
+void pb_gil_take(pb_thread *t)
 {
     pb_lease_revoke();
     if (t->tstate == NULL) {
@@ -103,15 +103,15 @@ static void gil_take(pb_thread *t)
     pb_lease_taken(t);
 }
 
-static void gil_drop(pb_thread *t)
+void pb_gil_drop(pb_thread *t)
 {
     t->held = 0;
     pb_lease_over();
     (void)G.PyEval_SaveThread();
 }
 
-/* What the fast path below did not settle.  0, or the word to answer. */
-static __attribute__((noinline)) int64_t attach_slow(pb_thread *t)
+/* What the fast path of pb_attach did not settle.  0, or the word to answer. */
+int64_t pb_attach_refused(pb_thread *t)
 {
     if (pb_state.state != 1)
         return PB_WORD(PB_REFUSED, pb_state.state == 2 ? PB_CLOSED : PB_NOT_STARTED);
@@ -122,44 +122,13 @@ static __attribute__((noinline)) int64_t attach_slow(pb_thread *t)
     return 0;
 }
 
-pb_thread *pb_attach(int64_t *refused)
-{
-    pb_thread *t = &me;
-    if (PB_UNLIKELY((char *)__builtin_frame_address(0) < t->stack_limit || pb_state.state != 1)) {
-        *refused = attach_slow(t);
-        if (*refused != 0)
-            return NULL;
-    }
-    t->inside = 1;                  /* before `held` is read: see lease.c */
-    __asm__ volatile("" ::: "memory");
-    if (!t->held)
-        gil_take(t);
-    pb_lease.idle = 0;
-    return t;
-}
-
-void pb_detach(pb_thread *t)
-{
-    if (!t->leasing || pb_lease.wanted)
-        gil_drop(t);
-    else
-        pb_lease.idle = 1;
-    __asm__ volatile("" ::: "memory");
-    t->inside = 0;
-    __asm__ volatile("" ::: "memory");
-    if (PB_UNLIKELY(t->held && pb_lease.wanted))
-        pb_lease_give_up();         /* the wish came between the lines above */
-    if (PB_UNLIKELY(pb_interrupted) && t == pb_main_thread)
-        pb_signals_pass_on();       /* and so did Ctrl-C */
-}
-
 void pb_lease_give_up(void)
 {
-    pb_thread *t = &me;
+    pb_thread *t = &pb_me;
     if (t->held && !t->inside) {
         int saved = errno;
         t->inside = 1;
-        gil_drop(t);
+        pb_gil_drop(t);
         t->inside = 0;
         errno = saved;
     }
@@ -167,7 +136,7 @@ void pb_lease_give_up(void)
 
 pb_thread *pb_step_out(int *foreign)
 {
-    pb_thread *t = &me;
+    pb_thread *t = &pb_me;
     *foreign = !t->inside;
     if (*foreign) {
         if (t->stack_limit == (char *)UINTPTR_MAX)
@@ -187,7 +156,7 @@ void pb_step_in(pb_thread *t, int foreign)
     t->inside = 1;
     __asm__ volatile("" ::: "memory");
     if (!t->held)
-        gil_take(t);
+        pb_gil_take(t);
     pb_lease.idle = 0;
     if (foreign) {                  /* the state belongs to the guest, and may end with it */
         pb_lease_over();
@@ -201,6 +170,6 @@ void pb_step_in(pb_thread *t, int foreign)
 
 int pb_stack_left_for_host(void)
 {
-    pb_thread *t = &me;
+    pb_thread *t = &pb_me;
     return t->stack_end == NULL || (char *)__builtin_frame_address(0) - t->stack_end > NEED_HOST;
 }

@@ -33,8 +33,16 @@ static int arguments_take(arguments *a, const pb_frame *f, int64_t n)
         a->owned = (unsigned char *)(a->all + n + 1);
     }
     for (int64_t i = 0; i < n; i++) {
-        int owned = 0;
-        pb_obj o = pb_take_borrowed(f, &at, &owned);
+        int owned = 1;
+        pb_obj o;
+        if (f->cells[2 * at] == PB_FLOAT) {
+            double value;
+            memcpy(&value, &f->cells[2 * at + 1], sizeof value);
+            o = G.PyFloat_FromDouble(value);
+            at++;
+        } else {
+            o = pb_take_borrowed(f, &at, &owned);
+        }
         if (o == NULL)
             return -1;
         a->all[i + 1] = o;

@@ -48,10 +48,12 @@ typedef struct pb_thread {
     int leasing;                /* keep the GIL at the next detach */
 } pb_thread;
 
-/* Take the guest GIL for this thread: NULL, and *refused is the word to answer, when that
- * cannot be.  Not re-entrant: guest code never calls it directly, only host code does. */
-pb_thread *pb_attach(int64_t *refused);
-void pb_detach(pb_thread *t);
+extern __thread __attribute__((tls_model("initial-exec"))) pb_thread pb_me;
+
+/* The parts of pb_attach and pb_detach that are not inlined (below, after the lease). */
+void pb_gil_take(pb_thread *t);
+void pb_gil_drop(pb_thread *t);
+int64_t pb_attach_refused(pb_thread *t);    /* 0, or the word to answer */
 
 /* Around host code that guest code called: the thread gives up the guest GIL and takes it
  * again.  Step out of a thread the guest made itself is allowed; *foreign remembers that. */
@@ -79,6 +81,45 @@ static inline void pb_lease_over(void)      /* the GIL is about to be dropped */
 }
 void pb_lease_revoke(void);                 /* this thread is about to wait for the GIL */
 void pb_lease_forked(void);                 /* in a forked child */
+
+/* ---- attach.c again: every crossing goes through these two ---- */
+extern volatile int pb_interrupted;         /* signals.c */
+extern pb_thread *pb_main_thread;
+/* Give an interrupt that guest code did not take to the host's own handler. */
+void pb_signals_pass_on(void);
+
+/* Take the guest GIL for this thread: NULL, and *refused is the word to answer, when that
+ * cannot be.  Not re-entrant: guest code never calls it directly, only host code does. */
+static inline pb_thread *pb_attach(int64_t *refused)
+{
+    pb_thread *t = &pb_me;
+    if (PB_UNLIKELY((char *)__builtin_frame_address(0) < t->stack_limit || pb_state.state != 1)) {
+        *refused = pb_attach_refused(t);
+        if (*refused != 0)
+            return NULL;
+    }
+    t->inside = 1;                  /* before `held` is read: see lease.c */
+    __asm__ volatile("" ::: "memory");
+    if (PB_UNLIKELY(!t->held))
+        pb_gil_take(t);
+    pb_lease.idle = 0;
+    return t;
+}
+
+static inline void pb_detach(pb_thread *t)
+{
+    if (PB_UNLIKELY(!t->leasing || pb_lease.wanted))
+        pb_gil_drop(t);
+    else
+        pb_lease.idle = 1;
+    __asm__ volatile("" ::: "memory");
+    t->inside = 0;
+    __asm__ volatile("" ::: "memory");
+    if (PB_UNLIKELY(t->held && pb_lease.wanted))
+        pb_lease_give_up();         /* the wish came between the lines above */
+    if (PB_UNLIKELY(pb_interrupted) && t == pb_main_thread)
+        pb_signals_pass_on();       /* and so did Ctrl-C */
+}
 
 /* ---- frame.c ---- */
 enum { PB_BASE_CELLS = 64 };
@@ -136,9 +177,5 @@ void pb_signals_watch(void);        /* put our handler back if the host replaced
 /* Called by the main thread with the guest GIL when an interrupt may be waiting: 0, or -1
  * with KeyboardInterrupt set. */
 int pb_signals_check(void);
-/* Give an interrupt that guest code did not take to the host's own handler. */
-void pb_signals_pass_on(void);
-extern volatile int pb_interrupted;
-extern pb_thread *pb_main_thread;
 
 #endif

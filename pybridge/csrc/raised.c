@@ -25,7 +25,8 @@ pb_obj pb_exception_take(void)
 
 int64_t pb_answer(pb_frame *f, int64_t word, int64_t payload)
 {
-    pb_frame_shrink(f);
+    if (PB_UNLIKELY(f->cells != f->base))
+        pb_frame_shrink(f);
     f->base[0] = word;
     f->base[1] = payload;
     return word;

@@ -273,7 +273,8 @@ int64_t pb_result(pb_frame *f, pb_obj o /*steals*/)
 
     if (PB_UNLIKELY(o == NULL))
         return pb_raised(f);
-    pb_frame_shrink(f);                         /* the arguments may have needed a larger block */
+    if (PB_UNLIKELY(f->cells != f->base))
+        pb_frame_shrink(f);                     /* the arguments may have needed a larger block */
     f->text_used = 0;
     if (PB_LIKELY(&o->type->head == G.PyFloat_Type)) {
         f->base[0] = PB_FLOAT;

@@ -37,7 +37,7 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
     try:
         function = objects[number]
         if nkeywords == 0 and nargs == 1 and ints[0] == _FLOAT:
-            result = function(frame.base_doubles[1])
+            result = function(frame.doubles[1])
         elif nkeywords == 0 and nargs <= 3:
             doubles = ffi.cast("double *", ints)
             if nargs == 0:

@@ -24,52 +24,71 @@ _SCRATCH = 4096  # text and bytes up to this size are copied, longer ones passed
 BASE = 64  # cells, as PB_BASE_CELLS
 
 
+_cast = ffi.cast
+_INTS = ffi.typeof("int64_t *")
+_DOUBLES = ffi.typeof("double *")
+
+
 class Frame:
-    """One frame.  `ints`/`doubles`: the cells; `scratch`/`buffer`: small texts of arguments;
-    `fill` of it are used, the last one by cell `last`; `keep`: what must live until the call
-    returns, or None; `chunk`, `slots`, `used`: where new handles go."""
+    """One frame.
+
+    `mem`: the core's struct; `base`, `cells`: the addresses of its cells, as integers,
+    because a pointer made from a plain integer is virtual in a trace; `capacity`: how many
+    cells; `scratch`, `buffer`: small texts of arguments, of which `fill` bytes are used, the
+    last by cell `last`; `keep`: what must live until the call returns, or None; `chunk`: where
+    new handles go, `words`: the address of its words, of which `used` are used.
+    """
 
     __slots__ = (
-        "base_doubles",
-        "base_ints",
+        "base",
         "buffer",
         "capacity",
+        "cells",
         "chunk",
-        "doubles",
         "fill",
-        "ints",
         "keep",
         "last",
         "mem",
         "scratch",
-        "slots",
         "used",
+        "words",
     )
 
     def __init__(self, mem: Any) -> None:
-        self.mem = mem
-        self.base_ints = self.ints = mem.base
-        self.base_doubles = self.doubles = ffi.cast("double *", mem.base)
-        self.scratch = ffi.new("char[]", _SCRATCH)
-        self.buffer = ffi.buffer(self.scratch)
+        # The order matters: PyPy keeps the first few attributes nearest.
+        self.cells = self.base = int(_cast("intptr_t", mem.base))
+        self.capacity = BASE
+        self.used = 0
         self.fill = 0
         self.last = -1
-        self.capacity = BASE
+        self.words = 0
+        self.mem = mem
         self.keep: list[Any] | None = None
         self.renew()
+        self.scratch = ffi.new("char[]", _SCRATCH)
+        self.buffer = ffi.buffer(self.scratch)
+
+    @property
+    def ints(self) -> Any:
+        """The cells as integers: two words each."""
+        return _cast(_INTS, self.cells)
+
+    @property
+    def doubles(self) -> Any:
+        """The same memory as doubles."""
+        return _cast(_DOUBLES, self.cells)
 
     def renew(self) -> None:
         """Begin a new chunk of handles."""
         self.chunk = _release.chunk_new()
-        self.slots = ffi.cast("int64_t *", self.chunk.address)
+        self.words = self.chunk.address
         self.used = 0
 
     def grow(self, cells: int, kept: int) -> None:
         """Make room for `cells` cells, keeping the first `kept`."""
         if lib.pb_frame_reserve(self.mem, cells, kept) != 0:
             raise MemoryError
-        self.ints = self.mem.cells
-        self.doubles = ffi.cast("double *", self.mem.cells)
+        self.cells = int(_cast("intptr_t", self.mem.cells))
         self.capacity = self.mem.capacity
         if self.keep is None:
             self.keep = []
@@ -77,8 +96,7 @@ class Frame:
     def reset(self) -> None:
         """Forget what a large argument needed, once the core has taken the arguments."""
         self.keep = None
-        self.ints = self.base_ints
-        self.doubles = self.base_doubles
+        self.cells = self.base
         self.capacity = BASE
 
 

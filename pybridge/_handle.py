@@ -19,6 +19,8 @@ from pybridge._core import ffi, lib
 from pybridge._errors import ClosedHandle
 from pybridge._frame import Frame
 
+_cast = ffi.cast
+_INTS = ffi.typeof("int64_t *")
 _LAST = _release.CHUNK - 1
 
 
@@ -45,7 +47,7 @@ _scopes: list[Any] = []
 def adopt(frame: Frame, handle: int) -> Any:
     """A proxy for `handle` (new), which a crossing left in `frame`."""
     used = frame.used
-    frame.slots[used] = handle
+    _cast(_INTS, frame.words)[used] = handle
     chunk = frame.chunk
     if used == _LAST:
         frame.renew()

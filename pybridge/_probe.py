@@ -21,7 +21,8 @@ the first time.  That took three turns away from the obvious:
 - `import sysconfig` takes 1-7 ms in the guest (on 3.12 it imports `threading`); the module
   that it reads is imported directly, and `sysconfig` only if that fails.
 
-Not covered: a child that leaves its process group and keeps running is not found again.
+Not covered: a child that leaves its process group and keeps running is not found again;
+nor is one that hangs, when Ctrl-C comes in the instant between its start and the first wait.
 """
 
 from __future__ import annotations

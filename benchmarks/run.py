@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""The table of ratios: operations through the bridge against native CPython.
+
+    PYBRIDGE_PYTHON=.venv-guest/bin/python .venv-host/bin/python benchmarks/run.py [--rounds N]
+
+Native is the guest's own python, same version, same machine, same run.  A machine's speed
+drifts, so the two interpreters take turns, a slice of some 20 ms each, and the ratio of a row
+is that of the minima over all rounds, beside the median of the rounds' own ratios.  Data go
+to benchmarks/out/results.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SLICE = 0.02  # seconds
+
+# Goals: the ratio not to exceed; None where there is no goal.
+GOALS: dict[str, float | None] = {
+    "sqrt(x)": 1.0,
+    "math.sqrt(x)": None,
+    "f(x), a guest function": 1.2,
+    "point.x, an int": 2.0,
+    "Empty(), created and dropped": 1.5,
+    "callback from reduce": 3.0,
+}
+
+
+class Worker:
+    """A child interpreter that runs slices on request."""
+
+    def __init__(self, python: str, kind: str) -> None:
+        self.process = subprocess.Popen(
+            [python, str(HERE / "worker.py"), kind],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        if self.process.stdout.readline().strip() != "ready":
+            raise SystemExit(f"{python} did not begin")
+        self.counts: dict[str, int] = {}
+
+    def run(self, row: str, n: int) -> float:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(f"{row}\t{n}\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+    def calibrate(self, row: str) -> None:
+        """Warm the row up, and find how many operations fill a slice."""
+        self.run(row, 20000)
+        n = 20000
+        taken = self.run(row, n)
+        self.counts[row] = max(1000, int(n * SLICE / max(taken, 1e-6)) // 1000 * 1000)
+
+    def slice(self, row: str) -> float:
+        """Nanoseconds per operation, over one slice."""
+        n = self.counts[row]
+        return self.run(row, n) / n * 1e9
+
+    def end(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(timeout=30)
+
+
+def rows(guest: str, rounds: int) -> list[dict[str, object]]:
+    """Measure every row."""
+    native, bridge = Worker(guest, "native"), Worker(sys.executable, "bridge")
+    table: list[dict[str, object]] = []
+    for row, goal in GOALS.items():
+        native.calibrate(row)
+        bridge.calibrate(row)
+        pairs = [(native.slice(row), bridge.slice(row)) for _ in range(rounds)]
+        natives, bridges = zip(*pairs)
+        table.append(
+            {
+                "row": row,
+                "native_ns": min(natives),
+                "bridge_ns": min(bridges),
+                "ratio_of_minima": min(bridges) / min(natives),
+                "median_ratio": statistics.median(b / n for n, b in pairs),
+                "goal": goal,
+                "rounds": rounds,
+            }
+        )
+    native.end()
+    bridge.end()
+    return table
+
+
+def start_up(guest: str, rounds: int) -> dict[str, object]:
+    """Milliseconds from the first use to a ready guest, against the guest's own start."""
+    own, ready = [], []
+    text = (
+        "import pybridge, time; t = time.perf_counter(); pybridge.start(); "
+        "print(time.perf_counter() - t)"
+    )
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        subprocess.run([guest, "-c", "pass"], check=True)
+        own.append((time.perf_counter() - begin) * 1e3)
+        out = subprocess.run(
+            [sys.executable, "-c", text], check=True, stdout=subprocess.PIPE, text=True
+        )
+        ready.append(float(out.stdout) * 1e3)
+    return {
+        "own_ms": min(own),
+        "ready_ms": min(ready),
+        "extra_ms": min(ready) - min(own),
+        "median_extra_ms": statistics.median(ready) - statistics.median(own),
+        "goal_ms": 60.0,
+    }
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--rounds", type=int, default=41)
+    options = parser.parse_args()
+    guest = os.environ.get("PYBRIDGE_PYTHON")
+    if not guest:
+        raise SystemExit("set PYBRIDGE_PYTHON to the guest's python (make bench does)")
+    version = subprocess.run(
+        [guest, "-c", "import platform; print(platform.python_version())"],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout.strip()
+    host = f"{platform.python_implementation()} {platform.python_version()}"
+    print(f"{host} with guest CPython {version}, against CPython {version}; "
+          f"{options.rounds} rounds of {SLICE * 1000:.0f} ms, taking turns")  # fmt: skip
+    table = rows(guest, options.rounds)
+    print(f"{'':32} {'native':>9} {'bridge':>9} {'ratio':>7} {'median':>7}   goal")
+    for r in table:
+        goal = "" if r["goal"] is None else f"<= {r['goal']}"
+        met = "" if r["goal"] is None else (
+            "met" if r["ratio_of_minima"] <= r["goal"] else "MISSED")  # type: ignore[operator]
+        print(f"{r['row']:32} {r['native_ns']:6.1f} ns {r['bridge_ns']:6.1f} ns "
+              f"{r['ratio_of_minima']:7.2f} {r['median_ratio']:7.2f}   {goal:7} {met}")  # fmt: skip
+    start = start_up(guest, 9)
+    print(f"start: guest ready after {start['ready_ms']:.0f} ms, its own start {start['own_ms']:.0f} ms, "
+          f"extra {start['extra_ms']:.0f} ms (median {start['median_extra_ms']:.0f})   goal <= 60 ms")  # fmt: skip
+    out = HERE / "out"
+    out.mkdir(exist_ok=True)
+    (out / "results.json").write_text(
+        json.dumps({"host": host, "guest": version, "rows": table, "start": start}, indent=1)
+    )
+
+
+main()

@@ -10,16 +10,20 @@ exception; the same object comes back if nobody catches it.
 
 from __future__ import annotations
 
-from typing import Any
 
 from pybridge import _guest
-from pybridge._convert import Encoder, Frame, fallbacks, get, keep, put
+from pybridge._convert import Frame, fallbacks, get, keep, put
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import BASE, frame_of_callback
 from pybridge._handle import Handle
 from pybridge._raised import guest_exception
 from pybridge._table import guest_object, objects, put_object
+
+TYPE_CHECKING = False  # typing costs 20 ms at import
+if TYPE_CHECKING:
+    from pybridge._convert import Encoder
+    from typing import Any
 
 _FLOAT: int = lib.PB_FLOAT
 

@@ -5,6 +5,12 @@ Dispatch is on the exact type, `type(x) is float`: the JIT turns it into a guard
 subclass keeps its class instead of losing it on the way.  What is not settled here comes
 from three tables that upper layers fill, each keyed by a type or a number:
 
+TYPE_CHECKING = False  # typing costs 20 ms at import
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+    Encoder = Callable[[Frame, int, Any], int]
+
     encoders[host type] -> function(frame, position, x) -> next position
     fallbacks           -> for other types: function(x) -> an encoder, or None
     decoders[number]    -> function(value) -> host object      (PB_VALUE)
@@ -19,7 +25,6 @@ raises RuntimeError, or crosses as it was at some moment of the encoding.
 
 from __future__ import annotations
 
-from typing import Any, Callable
 
 from pybridge import _release
 from pybridge._core import ffi, lib
@@ -74,7 +79,6 @@ _SCRATCH = 4096
 _DEEPEST = 400  # as DEEPEST_TAKEN in csrc/value.c
 _BULK = 16  # lists of numbers from this length on cross as raw memory
 
-Encoder = Callable[[Frame, int, Any], int]
 encoders: dict[type, Encoder] = {}
 fallbacks: list[Callable[[Any], Encoder | None]] = []
 decoders: dict[int, Callable[[Any], Any]] = {}

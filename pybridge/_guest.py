@@ -8,10 +8,13 @@ Available once `load` has run, which `_runtime` does right after the start.
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from pybridge._convert import frame_get, interned, put, put_arguments, take
 from pybridge._core import lib
+
+TYPE_CHECKING = False  # typing costs 20 ms at import
+if TYPE_CHECKING:
+    from typing import Any
 
 _functions: dict[str, Any] = {}
 _module: Any = None

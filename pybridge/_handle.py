@@ -11,13 +11,16 @@ are dead.  An adopted object that owns much memory gets a chunk for itself.
 
 from __future__ import annotations
 
-import threading
-from typing import Any
+import _thread
 
 from pybridge import _release
 from pybridge._core import ffi, lib
 from pybridge._errors import ClosedHandle
 from pybridge._frame import Frame
+
+TYPE_CHECKING = False  # typing costs 20 ms at import
+if TYPE_CHECKING:
+    from typing import Any
 
 _cast = ffi.cast
 _INTS = ffi.typeof("int64_t *")
@@ -73,7 +76,7 @@ def _proxy(handle: int, chunk: _release.Chunk) -> Any:
     return proxy
 
 
-_release_lock = threading.Lock()
+_release_lock = _thread.allocate_lock()
 
 
 def release(proxy: Any) -> None:
@@ -112,7 +115,7 @@ class scope:  # noqa: N801 - used as a function: `with pybridge.scope():`
         self._thread = 0
 
     def __enter__(self) -> scope:
-        self._thread = threading.get_ident()
+        self._thread = _thread.get_ident()
         _scopes.append(self)
         return self
 
@@ -129,7 +132,7 @@ class scope:  # noqa: N801 - used as a function: `with pybridge.scope():`
 
 
 def _scope_note(proxy: Any) -> None:
-    me = threading.get_ident()
+    me = _thread.get_ident()
     for s in reversed(_scopes):
         if s._thread == me:
             s._proxies.append(proxy)

@@ -11,7 +11,6 @@ long as the proxy, and is released some time after (`_release`), or by `pybridge
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator, TypeVar
 
 from pybridge import _guest, _handle, _operators
 from pybridge._convert import (
@@ -29,13 +28,15 @@ from pybridge._errors import ConversionError
 from pybridge._frame import BASE
 from pybridge._handle import Handle
 
-_F = TypeVar("_F", bound=Callable[..., Any])
+TYPE_CHECKING = False  # typing costs 20 ms at import
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterator
 
 try:
     from __pypy__ import hidden_applevel as hidden
 except ImportError:  # a CPython host shows the bridge's own frames
 
-    def hidden(f: _F) -> _F:  # noqa: D103
+    def hidden(f: Any) -> Any:
         return f
 
 

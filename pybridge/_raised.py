@@ -18,17 +18,20 @@ back as itself: the guest's stand-in holds it through the table of host objects.
 from __future__ import annotations
 
 import builtins
-import linecache
 import types
-from typing import Any
 
 from pybridge import _guest
-from pybridge._convert import ERROR, Encoder, Frame, fallbacks, frame_get, frames, late, put
+from pybridge._convert import ERROR, Frame, fallbacks, frame_get, frames, late, put
 from pybridge._convert import put_arguments, take
 from pybridge._core import lib
 from pybridge._errors import ConversionError
 from pybridge._handle import Handle, adopt
 from pybridge._table import guest_object, put_object
+
+TYPE_CHECKING = False  # typing costs 20 ms at import
+if TYPE_CHECKING:
+    from pybridge._convert import Encoder
+    from typing import Any
 
 _GUEST = "__pybridge_guest__"
 _MOST_LINKS = 50
@@ -82,6 +85,8 @@ def _traceback(
 
 def _remember(filename: str, lineno: int, line: str) -> None:
     """Let the host print a line of code that is in no file."""
+    import linecache
+
     if not line or linecache.getline(filename, lineno):
         return
     known = linecache.cache.get(filename)

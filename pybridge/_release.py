@@ -23,11 +23,14 @@ releasing runs guest destructors, which may call the host.  Making chunks needs 
 from __future__ import annotations
 
 import gc
-import threading
-import weakref
-from typing import Any
+import _thread
+from _weakref import ref as _ref
 
 from pybridge._core import ffi, lib
+
+TYPE_CHECKING = False  # typing costs 20 ms at import
+if TYPE_CHECKING:
+    from typing import Any
 
 CHUNK: int = lib.PB_CHUNK
 _BATCH = 32  # chunks made at a time
@@ -50,15 +53,15 @@ class _Sentinel:
     __slots__ = ("__weakref__",)
 
 
-_lock = threading.Lock()
+_lock = _thread.allocate_lock()
 _pool: list[Chunk] = []  # made and not yet used
 _slabs: list[Any] = []  # the memory of all chunks; never given back
 _free: list[int] = []  # addresses
-_young: list[tuple[weakref.ref[Chunk], int]] = []  # a pair, so that one append is atomic
-_old: list[tuple[weakref.ref[Chunk], int]] = []
+_young: list[tuple[_ref[Chunk], int]] = []  # a pair, so that one append is atomic
+_old: list[tuple[_ref[Chunk], int]] = []
 _old_limit = 4096  # sweep the old ones when they have become this many
 _dead: list[int] = []  # found dead, not yet released
-_sentinel: weakref.ref[_Sentinel] = weakref.ref(_Sentinel())
+_sentinel: _ref[_Sentinel] = _ref(_Sentinel())
 _major = False  # a major collection has happened since the last sweep
 _sweepers: list[Any] = []  # further things to do in a sweep, registered by upper layers
 
@@ -101,7 +104,7 @@ def _make() -> Chunk:
         _free.extend(base + 8 * CHUNK * i for i in range(1, _BATCH))
         address = base
     chunk = Chunk(address)
-    _young.append((weakref.ref(chunk), address))
+    _young.append((_ref(chunk), address))
     return chunk
 
 
@@ -125,14 +128,14 @@ def _refill() -> None:
 def _find_dead(everything: bool) -> None:
     """With the lock: move dead chunks to `_dead` and surviving young ones to the old."""
     global _old_limit, _sentinel
-    _sentinel = weakref.ref(_Sentinel())
+    _sentinel = _ref(_Sentinel())
     _sort_out(_young)
     if everything or len(_old) > _old_limit:
         _sort_out(_old)
         _old_limit = max(4096, 2 * len(_old))
 
 
-def _sort_out(watched: list[tuple[weakref.ref[Chunk], int]]) -> None:
+def _sort_out(watched: list[tuple[_ref[Chunk], int]]) -> None:
     # Without the lock other threads may append meanwhile (_make): only what is there now.
     now = watched[:]
     del watched[: len(now)]

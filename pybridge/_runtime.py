@@ -16,20 +16,23 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-from typing import Any
+import _thread
 
 from pybridge import _guest, _values
 from pybridge._callback import set_up
 from pybridge._core import ffi, lib
 from pybridge._errors import GuestClosed, StartError
 
+TYPE_CHECKING = False  # typing costs 20 ms at import
+if TYPE_CHECKING:
+    from typing import Any
+
 NEW, STARTING, RUNNING, FAILED, CLOSED = "new", "starting", "running", "failed", "closed"
 
 state = NEW
 guest: Any = None  # the _probe.Guest that runs
 failure = ""
-_lock = threading.Lock()
+_lock = _thread.allocate_lock()
 _starter = 0
 _REGISTERED = _values  # imported for the rows that it adds to the tables of _convert
 
@@ -40,9 +43,11 @@ def start(python: str | None = None) -> None:
     if state is RUNNING:
         _same(python)
         return
-    me = threading.get_ident()
+    me = _thread.get_ident()
     if _starter == me:
         raise StartError("the guest is being started by this very thread: wait until it runs")
+    import threading
+
     if state is NEW and threading.current_thread() is not threading.main_thread():
         raise StartError(
             "the guest must be started on the main thread, which will receive its signals and "

@@ -14,15 +14,18 @@ the guest GIL.
 
 from __future__ import annotations
 
-import threading
-from typing import Any
+import _thread
 
 from pybridge import _release
 from pybridge._convert import Frame, frame_get, frames, late, put, take
 from pybridge._core import ffi, lib
 from pybridge._handle import adopt
 
-_lock = threading.RLock()
+TYPE_CHECKING = False  # typing costs 20 ms at import
+if TYPE_CHECKING:
+    from typing import Any
+
+_lock = _thread.RLock()
 objects: dict[int, Any] = {}
 _numbers: dict[int, int] = {}  # id of a held object -> number
 _next = 0

@@ -15,13 +15,12 @@ from __future__ import annotations
 import datetime
 import os
 import sys
-from typing import Any, Callable, NamedTuple
+from collections import namedtuple
 
 from pybridge import _guest
 from pybridge._convert import (
     OBJECT,
     VALUE,
-    Encoder,
     Frame,
     decoders,
     fallbacks,
@@ -34,6 +33,11 @@ from pybridge._convert import (
 from pybridge._core import lib
 from pybridge._handle import Handle
 from pybridge._table import put_object
+
+TYPE_CHECKING = False  # typing costs 20 ms at import
+if TYPE_CHECKING:
+    from pybridge._convert import Encoder
+    from typing import Any, Callable
 
 
 class GuestTimezone(datetime.tzinfo):
@@ -62,11 +66,12 @@ def _naive(when: datetime.datetime | None) -> datetime.datetime | None:
     return None if when is None else when.replace(tzinfo=None)
 
 
-class _Row(NamedTuple):
-    fields: Callable[[Any], tuple[Any, ...]]  # the host's object taken apart
-    build: str  # the guest's maker: "module:name", or a function of support.py
-    reduce: str  # the guest's object taken apart: a function of support.py
-    make: Callable[..., Any]  # the host's maker
+class _Row(namedtuple("_Row", "fields build reduce make")):
+    """`fields`: the host's object taken apart; `build`: the guest's maker, "module:name" or a
+    function of support.py; `reduce`: the guest's object taken apart, a function of
+    support.py; `make`: the host's maker."""
+
+    __slots__ = ()
 
 
 def _timezone_fields(x: datetime.timezone) -> tuple[Any, ...]:

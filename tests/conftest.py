@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""What all tests share: which guest, and the check that nothing leaks."""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import os
+import platform
+import sys
+
+import pybridge
+import pytest
+from pybridge import _runtime
+
+# Tests of these modules need no guest in this process, or must not have one.
+_WITHOUT_GUEST = {
+    "test_build",
+    "test_children",
+    "test_discover",
+    "test_layers",
+    "test_probe",
+    "test_settings",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    faulthandler.enable()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    host = f"{platform.python_implementation()} {platform.python_version()}"
+    if hasattr(sys, "pypy_version_info"):
+        host += " (PyPy {}.{}.{})".format(*sys.pypy_version_info[:3])
+    return [
+        f"pybridge: {pybridge.__version__}; host: {host}, {sys.executable}",
+        f"guest: {os.environ.get('PYBRIDGE_PYTHON') or 'as discovered'}",
+    ]
+
+
+@pytest.fixture(scope="session")
+def guest():
+    """The guest of this run (PYBRIDGE_PYTHON says which), started; the probe's facts."""
+    pybridge.start()
+    return _runtime.guest
+
+
+@pytest.fixture(autouse=True)
+def _started(request: pytest.FixtureRequest) -> None:
+    if request.module.__name__ not in _WITHOUT_GUEST:
+        request.getfixturevalue("guest")
+
+
+@pytest.fixture(scope="session")
+def guest_version(guest) -> tuple[int, int]:
+    """The guest's (major, minor)."""
+    return tuple(pybridge.import_module("sys").version_info[:2])
+
+
+def counts() -> tuple[int, int]:
+    """(handles open, host objects held by the guest), once everything dead is released.
+
+    More than one round: releasing a guest object may drop host objects, whose death makes
+    proxies unreachable, and a finalizer on PyPy runs one collection late.
+    """
+    now = None
+    for _ in range(6):
+        gc.collect()
+        pybridge.eval("__import__('gc').collect()")
+        statistics = pybridge.statistics()
+        before, now = now, (statistics.handles_open, statistics.host_objects)
+        if now == before:
+            break
+    assert now is not None
+    return now
+
+
+@pytest.fixture
+def leakfree():
+    """After the test as many handles are open, and as many host objects held, as before.
+
+    What is cached for ever at a first use (support functions, classified types) must have
+    been used before: the fixture's own calls warm up the common ones, and a test may repeat
+    its body, or yield from a warm-up of its own.
+    """
+    before = counts()
+    yield
+    after = counts()
+    assert after == before, f"(handles, host objects) were {before} and are {after}"

@@ -61,6 +61,7 @@ enum {
     PB_TYPE_GC = 1 << 14
 };
 
+typedef struct pb_cfunction { pb_head head; const struct pb_method *method; pb_obj self; } pb_cfunction;
 typedef struct pb_float { pb_head head; double value; } pb_float;
 
 typedef struct pb_buffer {      /* Py_buffer */

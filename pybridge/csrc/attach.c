@@ -47,6 +47,8 @@ static void thread_ends(void *pointer)
     t->ours = 0;
     t->held = 0;
     t->tstate = NULL;
+    while (t->spare_floats > 0)
+        pb_drop(t->floats[--t->spare_floats]);
     pb_lease_over();
     G.PyGILState_Release(1);        /* PyGILState_UNLOCKED, as its PyGILState_Ensure gave */
     t->inside = 0;

@@ -4,13 +4,17 @@
  *
  * Arguments that are handles are borrowed from the caller's proxies for the length of the
  * call; other arguments are made here and dropped here.
+ *
+ * A float made for an argument that nobody kept (its count is still 1 after the call) is
+ * nobody's but ours: the next call of this thread puts its own number into it, instead of
+ * freeing it and making another.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "crossing.h"
 
-enum { FEW = 12 };
+enum { FEW = 12, OWNED_FLOAT = 2 };
 
 typedef struct arguments {
     pb_obj few[FEW + 1], *all;  /* all[0] is free for the callee (PB_ARGUMENTS_OFFSET) */
@@ -18,7 +22,27 @@ typedef struct arguments {
     int64_t n;
 } arguments;
 
-static int arguments_take(arguments *a, const pb_frame *f, int64_t n)
+/* new, or NULL with an error set */
+static pb_obj float_make(pb_thread *t, int64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    if (t->spare_floats == 0)
+        return G.PyFloat_FromDouble(value);
+    pb_obj o = t->floats[--t->spare_floats];
+    ((pb_float *)o)->value = value;
+    return o;
+}
+
+static void float_drop(pb_thread *t, pb_obj o /*steals*/)
+{
+    if (o->refcount == 1 && t->spare_floats < PB_SPARE_FLOATS && !G.refcounts_by_call)
+        t->floats[t->spare_floats++] = o;
+    else
+        pb_drop(o);
+}
+
+static int arguments_take(arguments *a, pb_thread *t, const pb_frame *f, int64_t n)
 {
     int64_t at = 0;
     a->all = a->few;
@@ -36,9 +60,8 @@ static int arguments_take(arguments *a, const pb_frame *f, int64_t n)
         int owned = 1;
         pb_obj o;
         if (f->cells[2 * at] == PB_FLOAT) {
-            double value;
-            memcpy(&value, &f->cells[2 * at + 1], sizeof value);
-            o = G.PyFloat_FromDouble(value);
+            o = float_make(t, f->cells[2 * at + 1]);
+            owned = OWNED_FLOAT;
             at++;
         } else {
             o = pb_take_borrowed(f, &at, &owned);
@@ -52,11 +75,14 @@ static int arguments_take(arguments *a, const pb_frame *f, int64_t n)
     return 0;
 }
 
-static void arguments_drop(arguments *a)
+static void arguments_drop(arguments *a, pb_thread *t)
 {
-    for (int64_t i = 0; i < a->n; i++)
-        if (a->owned[i])
+    for (int64_t i = 0; i < a->n; i++) {
+        if (a->owned[i] == OWNED_FLOAT)
+            float_drop(t, a->all[i + 1]);
+        else if (a->owned[i])
             pb_drop(a->all[i + 1]);
+    }
     if (a->all != a->few)
         free(a->all);
 }
@@ -74,10 +100,10 @@ int64_t pb_call(pb_frame *f, intptr_t callable, int64_t nargs, intptr_t names)
     pb_thread *t = crossing_begin(f, callable, &word);
     if (t == NULL)
         return word;
-    if (PB_LIKELY(arguments_take(&a, f, nargs) == 0))
+    if (PB_LIKELY(arguments_take(&a, t, f, nargs) == 0))
         result = pb_vectorcall_run((pb_obj)callable, a.all + 1,
                                    positional(nargs, (pb_obj)names) | PB_ARGUMENTS_OFFSET, (pb_obj)names);
-    arguments_drop(&a);
+    arguments_drop(&a, t);
     return crossing_end(t, f, result);
 }
 
@@ -89,12 +115,12 @@ int64_t pb_call_method(pb_frame *f, intptr_t self, intptr_t name, int64_t nargs,
     pb_thread *t = crossing_begin(f, self, &word);
     if (t == NULL)
         return word;
-    if (PB_LIKELY(arguments_take(&a, f, nargs) == 0)) {
+    if (PB_LIKELY(arguments_take(&a, t, f, nargs) == 0)) {
         a.all[0] = (pb_obj)self;            /* borrowed */
         result = G.PyObject_VectorcallMethod((pb_obj)name, a.all, positional(nargs, (pb_obj)names) + 1,
                                              (pb_obj)names);
     }
-    arguments_drop(&a);
+    arguments_drop(&a, t);
     return crossing_end(t, f, result);
 }
 

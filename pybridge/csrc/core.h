@@ -36,6 +36,8 @@ extern pb_shared pb_state;
 
 /* ---- attach.c ---- */
 
+enum { PB_SPARE_FLOATS = 4 };
+
 /* One per thread that ever attached.  Only its own thread (and that thread's signal
  * handlers) touches it; `inside` of the main thread is read by signals.c anywhere. */
 typedef struct pb_thread {
@@ -46,6 +48,8 @@ typedef struct pb_thread {
     volatile int held;          /* this thread holds the guest GIL (also while leased) */
     int ours;                   /* `tstate` was made by PyGILState_Ensure here */
     int leasing;                /* keep the GIL at the next detach */
+    int spare_floats;           /* how many of `floats` there are: see call.c */
+    pb_obj floats[PB_SPARE_FLOATS];     /* owned */
 } pb_thread;
 
 extern __thread __attribute__((tls_model("initial-exec"))) pb_thread pb_me;

@@ -282,6 +282,12 @@ int64_t pb_result(pb_frame *f, pb_obj o /*steals*/)
         pb_drop(o);
         return PB_FLOAT;
     }
+    const pb_kind *kind = pb_kind_find(o->type);
+    if (kind != NULL && kind->word == PB_OBJECT) {      /* what most objects are */
+        f->base[0] = PB_OBJECT;
+        f->base[1] = (int64_t)(intptr_t)o;
+        return PB_OBJECT;
+    }
     if (pb_give(f, &at, o) != 0)
         return pb_raised(f);
     if (f->cells != f->base) {                  /* the result did: scalars are read here */

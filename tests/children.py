@@ -118,8 +118,8 @@ class Child:
                 environment.pop(name, None)
             else:
                 environment[name] = value
-        self._out = open(directory / "out", "ab")  # noqa: SIM115 - closed in __exit__
-        self._err = open(directory / "err", "ab")  # noqa: SIM115
+        self._out = open(directory / "out", "ab")
+        self._err = open(directory / "err", "ab")
         self._stacks = stacks
         self._started = time.monotonic()
         self._deadline = self._started + timeout

@@ -9,8 +9,9 @@ import os
 import platform
 import sys
 
-import pybridge
 import pytest
+
+import pybridge
 from pybridge import _runtime
 
 # Tests of these modules need no guest in this process, or must not have one.

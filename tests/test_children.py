@@ -93,9 +93,7 @@ def test_grandchildren_are_killed_too():
             status = Path(f"/proc/{grandchild}/stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
             break
-        if (
-            status.rpartition(")")[2].split()[0] == "Z"
-        ):  # nobody reaps orphans in some containers
+        if status.rpartition(")")[2].split()[0] == "Z":  # not reaped
             break
         time.sleep(0.02)
     else:

@@ -4,8 +4,9 @@
     PYBRIDGE_PYTHON=.venv-guest/bin/python .venv-host/bin/python benchmarks/run.py [--rounds N]
 
 Native is the guest's own python, same version, same machine, same run.  A machine's speed
-drifts, so the two interpreters take turns, a slice of some 20 ms each, and the ratio of a row
-is that of the minima over all rounds, beside the median of the rounds' own ratios.  Data go
+drifts, so the two interpreters take turns on the same core, a slice of 4 ms each, and the
+ratio of a row is that of the minima over all rounds, beside the median of the rounds' own
+ratios.  Data go
 to benchmarks/out/results.json.
 """
 
@@ -15,6 +16,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -22,7 +24,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SLICE = 0.02  # seconds
+SLICE = 0.004  # seconds
 
 # Goals: the ratio not to exceed; None where there is no goal.
 GOALS: dict[str, float | None] = {
@@ -35,12 +37,18 @@ GOALS: dict[str, float | None] = {
 }
 
 
+def _pinned() -> list[str]:
+    """A command that keeps the child on one core, where there is such a command."""
+    core = (os.cpu_count() or 1) - 1
+    return ["taskset", "-c", str(core)] if shutil.which("taskset") else []
+
+
 class Worker:
     """A child interpreter that runs slices on request."""
 
     def __init__(self, python: str, kind: str) -> None:
         self.process = subprocess.Popen(
-            [python, str(HERE / "worker.py"), kind],
+            [*_pinned(), python, str(HERE / "worker.py"), kind],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -126,7 +134,7 @@ def start_up(guest: str, rounds: int) -> dict[str, object]:
 def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("--rounds", type=int, default=41)
+    parser.add_argument("--rounds", type=int, default=201)
     options = parser.parse_args()
     guest = os.environ.get("PYBRIDGE_PYTHON")
     if not guest:
@@ -139,7 +147,7 @@ def main() -> None:
     ).stdout.strip()
     host = f"{platform.python_implementation()} {platform.python_version()}"
     print(f"{host} with guest CPython {version}, against CPython {version}; "
-          f"{options.rounds} rounds of {SLICE * 1000:.0f} ms, taking turns")  # fmt: skip
+          f"{options.rounds} rounds of {SLICE * 1000:.0f} ms, taking turns on one core")  # fmt: skip
     table = rows(guest, options.rounds)
     print(f"{'':32} {'native':>9} {'bridge':>9} {'ratio':>7} {'median':>7}   goal")
     for r in table:

@@ -5,12 +5,6 @@ Dispatch is on the exact type, `type(x) is float`: the JIT turns it into a guard
 subclass keeps its class instead of losing it on the way.  What is not settled here comes
 from three tables that upper layers fill, each keyed by a type or a number:
 
-TYPE_CHECKING = False  # typing costs 20 ms at import
-if TYPE_CHECKING:
-    from typing import Any, Callable
-
-    Encoder = Callable[[Frame, int, Any], int]
-
     encoders[host type] -> function(frame, position, x) -> next position
     fallbacks           -> for other types: function(x) -> an encoder, or None
     decoders[number]    -> function(value) -> host object      (PB_VALUE)
@@ -31,6 +25,12 @@ from pybridge._core import ffi, lib
 from pybridge._errors import BridgeError, ConversionError, GuestClosed, StartError
 from pybridge._frame import BASE, Frame, frame_get, frames
 from pybridge._handle import Handle, adopt, adopt_heavy, closed
+
+TYPE_CHECKING = False  # typing costs 20 ms at import
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+    Encoder = Callable[[Frame, int, Any], int]
 
 try:
     from __pypy__ import strategy as _strategy
@@ -77,6 +77,7 @@ RAISE: int = lib.PB_RAISE
 _SMALL = 2048  # bytes: longer text is passed where it lies
 _SCRATCH = 4096
 _DEEPEST = 400  # as DEEPEST_TAKEN in csrc/value.c
+_NESTING = (tuple, list, dict, set, frozenset, slice)  # what may hold itself, or be deep
 _BULK = 16  # lists of numbers from this length on cross as raw memory
 
 encoders: dict[type, Encoder] = {}
@@ -120,8 +121,11 @@ def put(frame: Frame, at: int, x: Any) -> int:
     elif x is False:
         frame.ints[2 * at] = FALSE
     elif isinstance(x, Handle):
+        handle = x._pybridge_handle
+        if handle == 0:
+            raise closed(x)
         frame.ints[2 * at] = OBJECT
-        frame.ints[2 * at + 1] = x._pybridge_handle
+        frame.ints[2 * at + 1] = handle
     elif kind is str:
         return _put_bytes(frame, at, STR, _utf8(x))
     else:
@@ -243,7 +247,7 @@ def _put_items(frame: Frame, at: int, tag: int, items: Any, depth: int) -> int:
     done = 0
     for item in items:
         kind = type(item)
-        if kind is tuple or kind is list or kind is dict or kind is set:
+        if kind in _NESTING:
             at = put_at_depth(frame, at, item, kind, depth + 1)
         else:
             at = put(frame, at, item)
@@ -257,15 +261,21 @@ def _put_list(frame: Frame, at: int, x: list[Any], depth: int) -> int:
     if len(x) >= _BULK and _strategy is not None:
         # PyPy stores a list of floats or of small ints as raw numbers: one copy, one cell.
         name = _strategy(x)
-        if name == "FloatListStrategy":
-            return _put_numbers(frame, at, FLOATS, ffi.new("double[]", x), len(x))
-        if name == "IntegerListStrategy":
-            return _put_numbers(frame, at, INTS, ffi.new("int64_t[]", x), len(x))
+        try:
+            if name == "FloatListStrategy":
+                return _put_numbers(frame, at, FLOATS, ffi.new("double[]", x))
+            if name == "IntegerListStrategy":
+                return _put_numbers(frame, at, INTS, ffi.new("int64_t[]", x))
+        except (TypeError, OverflowError):  # another thread has put something else into it
+            pass
     return _put_items(frame, at, LIST, x, depth)
 
 
-def _put_numbers(frame: Frame, at: int, tag: int, array: Any, n: int) -> int:
-    frame.ints[2 * at] = tag | n << 8
+def _put_numbers(frame: Frame, at: int, tag: int, array: Any) -> int:
+    if at + 2 > frame.capacity:
+        frame.grow(2 * at + 8, at)
+    # The array's length: the list may have another by now.
+    frame.ints[2 * at] = tag | len(array) << 8
     frame.ints[2 * at + 1] = int(ffi.cast("intptr_t", array))
     keep(frame, array)
     return at + 1

@@ -148,12 +148,11 @@ def _sort_out(watched: list[tuple[_ref[Chunk], int]]) -> None:
 
 def release_dead() -> None:
     """Give what a sweep found dead to the core.  No lock is held; guest code may run."""
-    addresses: list[int] = []
-    try:
-        while True:
-            addresses.append(_dead.pop())
-    except IndexError:
-        pass
+    if not _lock.acquire(False):
+        return  # somebody else is at it; what is left is released next time
+    addresses = _dead[:]
+    del _dead[:]
+    _lock.release()
     if addresses:
         if lib.pb_release_chunks(ffi.new("int64_t[]", addresses), len(addresses)) == 0:
             _free.extend(addresses)

@@ -103,8 +103,10 @@ int64_t pb_call(pb_frame *f, intptr_t callable, int64_t nargs, intptr_t names)
     if (PB_LIKELY(arguments_take(&a, t, f, nargs) == 0))
         result = pb_vectorcall_run((pb_obj)callable, a.all + 1,
                                    positional(nargs, (pb_obj)names) | PB_ARGUMENTS_OFFSET, (pb_obj)names);
-    arguments_drop(&a, t);
-    return crossing_end(t, f, result);
+    word = crossing_result(t, f, result);
+    arguments_drop(&a, t);              /* after the result, which may be one of them */
+    pb_detach(t);
+    return word;
 }
 
 int64_t pb_call_method(pb_frame *f, intptr_t self, intptr_t name, int64_t nargs, intptr_t names)
@@ -120,8 +122,10 @@ int64_t pb_call_method(pb_frame *f, intptr_t self, intptr_t name, int64_t nargs,
         result = G.PyObject_VectorcallMethod((pb_obj)name, a.all, positional(nargs, (pb_obj)names) + 1,
                                              (pb_obj)names);
     }
-    arguments_drop(&a, t);
-    return crossing_end(t, f, result);
+    word = crossing_result(t, f, result);
+    arguments_drop(&a, t);              /* after the result, which may be one of them */
+    pb_detach(t);
+    return word;
 }
 
 int64_t pb_get_attribute(pb_frame *f, intptr_t self, intptr_t name)

@@ -161,6 +161,9 @@ int64_t pb_hostobj_number(pb_obj o);
 /* ---- value.c ---- */
 /* Write `o` as cells from *at on; always consumes it.  0, or -1 with a guest error set. */
 int pb_give(pb_frame *f, int64_t *at, pb_obj o /*steals*/);
+/* Drop what was written to the cells [from, to), which no host will read.  Keeps a pending
+ * guest error. */
+void pb_ungive(pb_frame *f, int64_t from, int64_t to);
 /* `o` as the whole result: its first word.  NULL means that a guest error is pending. */
 int64_t pb_result(pb_frame *f, pb_obj o /*steals*/);
 /* The value at cell *at, which moves on. new, or NULL with a guest error set */

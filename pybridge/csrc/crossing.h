@@ -27,14 +27,19 @@ static inline int interrupted(pb_thread *t)
     return PB_UNLIKELY(pb_interrupted) && t == pb_main_thread && pb_signals_check() != 0;
 }
 
-/* `result` NULL: a guest error is pending. */
-static inline int64_t crossing_end(pb_thread *t, pb_frame *f, pb_obj result /*steals*/)
+/* The result becomes cells, still attached.  NULL: a guest error is pending. */
+static inline int64_t crossing_result(pb_thread *t, pb_frame *f, pb_obj result /*steals*/)
 {
     if (PB_UNLIKELY(pb_interrupted) && result != NULL && interrupted(t)) {
         pb_drop(result);
         result = NULL;
     }
-    int64_t word = pb_result(f, result);
+    return pb_result(f, result);
+}
+
+static inline int64_t crossing_end(pb_thread *t, pb_frame *f, pb_obj result /*steals*/)
+{
+    int64_t word = crossing_result(t, f, result);
     pb_detach(t);
     return word;
 }

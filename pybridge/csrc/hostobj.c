@@ -143,13 +143,16 @@ static int give_arguments(pb_frame *f, const pb_obj *args, int64_t nargs, pb_obj
     f->text_used = 0;
     for (int64_t i = 0; i < nargs; i++)
         if (pb_give(f, &at, pb_dup(args[i])) != 0)
-            return -1;
+            goto failed;
     *nkeywords = names == NULL ? 0 : G.PyTuple_Size(names);
     for (int64_t i = 0; i < *nkeywords; i++)
         if (pb_give(f, &at, pb_dup(G.PyTuple_GetItem(names, i))) != 0
             || pb_give(f, &at, pb_dup(args[nargs + i])) != 0)
-            return -1;
+            goto failed;
     return 0;
+failed:
+    pb_ungive(f, 0, at);
+    return -1;
 }
 
 /* What the host left in the frame. new, or NULL with an error set */

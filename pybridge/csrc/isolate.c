@@ -334,6 +334,7 @@ static void names_show(void)
 }
 
 static void *guest_dlopen(const char *file, int flags);
+static void *host_dlopen(const char *file, int flags);
 
 /* Slot visitor for the guest's objects. */
 static int slot_patch(const pb_elf *object, const pb_elf_slot *slot, void *unused)
@@ -359,6 +360,23 @@ static int slot_patch(const pb_elf *object, const pb_elf_slot *slot, void *unuse
 static int slots_patch(const pb_elf *object, void *unused)
 {
     return pb_elf_each_slot(object, slot_patch, unused);
+}
+
+/* Visitor: the host's dlopen waits for windows to close. */
+static int host_slot_patch(const pb_elf *object, const pb_elf_slot *slot, void *unused)
+{
+    (void)unused;
+    if (slot->symbol->st_shndx == SHN_UNDEF && strcmp(slot->name, "dlopen") == 0)
+        (void)pb_elf_slot_store(object, slot, (uintptr_t)host_dlopen);
+    return 0;
+}
+
+static int host_slots_patch(const pb_elf *object, void *unused)
+{
+    for (size_t i = 0; i < owner_count && !is_bridge(object); i++)
+        if (owners[i].start == object->start)
+            return pb_elf_each_slot(object, host_slot_patch, unused);
+    return 0;
 }
 
 /* Hide the names for one dlopen: 0 and a census for window_close, or -1 with errno. */
@@ -408,6 +426,21 @@ static void *refuse(const char *file, const char *reason, int number)
     say(text, sizeof text, "/pybridge: %s %s%s%s", file, reason, number != 0 ? ", " : "",
         number != 0 ? strerror(number) : "");
     return dlopen(text, RTLD_NOW);
+}
+
+/* What `dlopen` is in the host's: not inside a window of another thread. */
+static void *host_dlopen(const char *file, int flags)
+{
+    const void *caller = __builtin_return_address(0);
+    char path[PATH_MAX];
+    void *handle;
+
+    if (file == NULL || *file == '\0')
+        return dlopen(file, flags);
+    lock();
+    handle = dlopen(pb_elf_search(caller, file, path, sizeof path), flags);
+    unlock();
+    return handle;
 }
 
 /* What `dlopen` is in the guest's objects. */
@@ -505,11 +538,13 @@ static void *load_hidden(const char *path, char *error, size_t size)
     const name *version;
     const char *host_version = "", *text, *wrong = NULL;
     struct link_map *map = NULL;
+    const pb_elf_census nothing = {0};
     pb_elf_census before;
     void *loaded;
     int prepared = 0, twin = 0;
 
     if (names_prepare() == 0) {
+        (void)pb_elf_each_since(&nothing, host_slots_patch, NULL);
         version = name_find("Py_GetVersion");
         host_version = version_by(version != NULL ? name_definition(version) : 0);
         prepared = window_open(&before) == 0;

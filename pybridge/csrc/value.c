@@ -197,7 +197,7 @@ static int give_object(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
     return -1;
 }
 
-/* The cells may hold owned handles when this fails: pb_result and pb_give drop them. */
+/* The cells may hold owned handles when this fails: pb_give drops them. */
 static int give(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
 {
     pb_obj type = &o->type->head;
@@ -240,15 +240,19 @@ static int give(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
     return status;
 }
 
-/* Drop the handles in the cells [from, to): a value was given in part only. */
-static void ungive(pb_frame *f, int64_t from, int64_t to)
+void pb_ungive(pb_frame *f, int64_t from, int64_t to)
 {
+    pb_obj exception = pb_exception_take();     /* destructors must not see it */
     for (int64_t i = from; i < to; i++) {
         int64_t *c = f->cells + 2 * i;
         int tag = PB_TAG(c[0]);
         if (tag == PB_OBJECT || tag == PB_HEAVY || tag == PB_UNKNOWN)
             pb_drop((pb_obj)(intptr_t)c[1]);
         c[0] = PB_NONE;
+    }
+    if (exception != NULL) {
+        G.PyErr_SetObject(&exception->type->head, exception);
+        pb_drop(exception);
     }
 }
 
@@ -257,13 +261,8 @@ int pb_give(pb_frame *f, int64_t *at, pb_obj o /*steals*/)
     int64_t from = *at;
     if (give(f, at, o, 0) == 0)
         return 0;
-    pb_obj exception = pb_exception_take();
-    ungive(f, from, *at);
+    pb_ungive(f, from, *at);
     *at = from;
-    if (exception != NULL) {
-        G.PyErr_SetObject(&exception->type->head, exception);
-        pb_drop(exception);
-    }
     return -1;
 }
 

@@ -77,7 +77,6 @@ RAISE: int = lib.PB_RAISE
 _SMALL = 2048  # bytes: longer text is passed where it lies
 _SCRATCH = 4096
 _DEEPEST = 400  # as DEEPEST_TAKEN in csrc/value.c
-_NESTING = (tuple, list, dict, set, frozenset, slice)  # what may hold itself, or be deep
 _BULK = 16  # lists of numbers from this length on cross as raw memory
 
 encoders: dict[type, Encoder] = {}
@@ -247,7 +246,15 @@ def _put_items(frame: Frame, at: int, tag: int, items: Any, depth: int) -> int:
     done = 0
     for item in items:
         kind = type(item)
-        if kind in _NESTING:
+        # What may hold itself, or be deep, keeps count of its depth.
+        if (
+            kind is tuple
+            or kind is list
+            or kind is dict
+            or kind is set
+            or kind is frozenset
+            or kind is slice
+        ):
             at = put_at_depth(frame, at, item, kind, depth + 1)
         else:
             at = put(frame, at, item)

@@ -9,10 +9,12 @@
  * nobody's but ours: the next call of this thread puts its own number into it, instead of
  * freeing it and making another.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "crossing.h"
+#include "vectorcall.h"
 
 enum { FEW = 12, OWNED_FLOAT = 2 };
 
@@ -92,6 +94,50 @@ static size_t positional(int64_t nargs, pb_obj names)
     return (size_t)(names == NULL ? nargs : nargs - G.PyTuple_Size(names));
 }
 
+/* Up to SIMPLE floats, ints and handles, one cell each, without the general machinery: this
+ * is most calls.  Gives 0 when the arguments are of another kind; nothing was done then. */
+enum { SIMPLE = 3 };
+
+static inline int simple(const pb_frame *f, int64_t nargs)
+{
+    for (int64_t i = 0; i < nargs; i++) {
+        int64_t word = f->cells[2 * i];
+        if (word != PB_FLOAT && word != PB_INT && (word != PB_OBJECT || f->cells[2 * i + 1] == 0))
+            return 0;
+    }
+    return 1;
+}
+
+static inline int64_t call_simple(pb_thread *t, pb_frame *f, pb_obj callable, int64_t nargs)
+{
+    pb_obj args[SIMPLE + 1], result = NULL;
+    int64_t words[SIMPLE], i, word;
+
+    for (i = 0; i < nargs; i++) {
+        int64_t payload = f->cells[2 * i + 1];
+        words[i] = f->cells[2 * i];             /* the result will be written over them */
+        if (words[i] == PB_FLOAT)
+            args[i + 1] = float_make(t, payload);
+        else if (words[i] == PB_INT)
+            args[i + 1] = G.PyLong_FromLongLong(payload);
+        else
+            args[i + 1] = (pb_obj)payload;      /* borrowed */
+        if (PB_UNLIKELY(args[i + 1] == NULL))
+            goto done;
+    }
+    result = pb_vectorcall_run(callable, args + 1, (size_t)nargs | PB_ARGUMENTS_OFFSET, NULL);
+done:
+    word = crossing_result(t, f, result);
+    while (i-- > 0) {
+        if (words[i] == PB_FLOAT)
+            float_drop(t, args[i + 1]);
+        else if (words[i] == PB_INT)
+            pb_drop(args[i + 1]);
+    }
+    pb_detach(t);
+    return word;
+}
+
 int64_t pb_call(pb_frame *f, intptr_t callable, int64_t nargs, intptr_t names)
 {
     int64_t word = 0;
@@ -100,6 +146,8 @@ int64_t pb_call(pb_frame *f, intptr_t callable, int64_t nargs, intptr_t names)
     pb_thread *t = crossing_begin(f, callable, &word);
     if (t == NULL)
         return word;
+    if (PB_LIKELY(names == 0 && nargs <= SIMPLE && simple(f, nargs)))
+        return call_simple(t, f, (pb_obj)callable, nargs);
     if (PB_LIKELY(arguments_take(&a, t, f, nargs) == 0))
         result = pb_vectorcall_run((pb_obj)callable, a.all + 1,
                                    positional(nargs, (pb_obj)names) | PB_ARGUMENTS_OFFSET, (pb_obj)names);
@@ -242,14 +290,18 @@ int64_t pb_next(pb_frame *f, intptr_t iterator, int64_t most)
         return word;
     pb_obj it = (pb_obj)iterator;
     if (it->type->iternext == NULL) {
-        G.PyErr_SetString(*G.PyExc_TypeError, "the object is not an iterator");
+        char text[256];
+        (void)snprintf(text, sizeof text, "'%.200s' object is not an iterator", it->type->name);
+        G.PyErr_SetString(*G.PyExc_TypeError, text);
         return crossing_end(t, f, NULL);
     }
     pb_frame_shrink(f);
     f->text_used = 0;
     for (pb_obj item; n < most && (item = it->type->iternext(it)) != NULL; n++)
-        if (pb_give(f, &at, item) != 0)             /* steals item */
+        if (pb_give(f, &at, item) != 0) {           /* steals item */
+            pb_ungive(f, 1, at);
             return crossing_end(t, f, NULL);
+        }
     if (n == 0 && G.PyErr_Occurred() != NULL)
         return crossing_end(t, f, NULL);            /* StopIteration with a value included */
     word = n == 0 ? PB_STOP : PB_WORD(PB_TUPLE, n);

@@ -7,7 +7,7 @@
  *     attach    thread states, the guest GIL, the stack left
  *     frame     argument memory
  *     raised    errors as a tag
- *     vectorcall  the fastest call that every guest has
+ *     vectorcall.h  the fastest call that every guest has
  *     kind      what becomes of each guest type
  *     hostobj   host objects in the guest, callbacks
  *     value     cells to guest objects and back
@@ -138,10 +138,6 @@ int64_t pb_raised(pb_frame *f);
 int64_t pb_answer(pb_frame *f, int64_t word, int64_t payload);
 /* The pending guest exception as one object with its traceback. new, or NULL */
 pb_obj pb_exception_take(void);
-
-/* ---- vectorcall.c ---- */
-/* new, or NULL with an error set.  The fastest way to call that every guest has. */
-pb_obj pb_vectorcall_run(pb_obj callable, const pb_obj *args, size_t nargsf, pb_obj names);
 
 /* ---- kind.c ---- */
 typedef struct pb_kind {

@@ -114,7 +114,7 @@ int64_t pb_kind_set(pb_frame *f, intptr_t type_handle, int64_t word, intptr_t re
     pb_kind *known = (pb_kind *)(uintptr_t)pb_kind_find(type);
     if (known == NULL) {
         if ((used + 1) * 2 > capacity && grow() != 0) {
-            answer = PB_WORD(PB_REFUSED, PB_NO_MEMORY);
+            answer = pb_answer(f, PB_WORD(PB_REFUSED, PB_NO_MEMORY), 0);
             goto done;
         }
         known = free_slot(type);

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "vectorcall.h"
 
 enum { DEEPEST_GIVEN = 100, DEEPEST_TAKEN = 400 };
 

@@ -9,11 +9,15 @@
  *
  * Needs the guest GIL.
  */
+#ifndef PB_VECTORCALL_H
+#define PB_VECTORCALL_H
+
 #include "core.h"
 
 enum { METHOD_NOARGS = 4, METHOD_O = 8 };
 
-pb_obj pb_vectorcall_run(pb_obj callable, const pb_obj *args, size_t nargsf, pb_obj names)
+/* new, or NULL with an error set */
+static inline pb_obj pb_vectorcall_run(pb_obj callable, const pb_obj *args, size_t nargsf, pb_obj names)
 {
     const pb_type *type = callable->type;
     if (&type->head == G.PyCFunction_Type && names == NULL) {
@@ -32,3 +36,5 @@ pb_obj pb_vectorcall_run(pb_obj callable, const pb_obj *args, size_t nargsf, pb_
     return G._PyObject_MakeTpCall(G.PyThreadState_Get(), callable, args,
                                   (ssize_t)(nargsf & ~PB_ARGUMENTS_OFFSET), names);
 }
+
+#endif

@@ -28,6 +28,7 @@ BASE = 64  # cells, as PB_BASE_CELLS
 
 
 _cast = ffi.cast
+_FRAME = ffi.typeof("pb_frame *")
 _INTS = ffi.typeof("int64_t *")
 _DOUBLES = ffi.typeof("double *")
 
@@ -35,7 +36,7 @@ _DOUBLES = ffi.typeof("double *")
 class Frame:
     """One frame.
 
-    `mem`: the core's struct; `base`, `cells`: the addresses of its cells, as integers,
+    `owner`, `address`: the core's struct; `base`, `cells`: the addresses of its cells, as integers,
     because a pointer made from a plain integer is virtual in a trace; `capacity`: how many
     cells; `scratch`, `buffer`: small texts of arguments, of which `fill` bytes are used, the
     last by cell `last`; `keep`: what must live until the call returns, or None; `chunk`: where
@@ -51,7 +52,8 @@ class Frame:
         "fill",
         "keep",
         "last",
-        "mem",
+        "address",
+        "owner",
         "scratch",
         "used",
         "words",
@@ -65,11 +67,17 @@ class Frame:
         self.fill = 0
         self.last = -1
         self.words = 0
-        self.mem = mem
+        self.address = int(_cast("intptr_t", mem))
+        self.owner = mem
         self.keep: list[Any] | None = None
         self.renew()
         self.scratch = ffi.new("char[]", _SCRATCH)
         self.buffer = ffi.buffer(self.scratch)
+
+    @property
+    def mem(self) -> Any:
+        """The core's struct."""
+        return _cast(_FRAME, self.address)
 
     @property
     def ints(self) -> Any:

@@ -54,11 +54,15 @@ class _Sentinel:
 
 
 _lock = _thread.allocate_lock()
-_pool: list[Chunk] = []  # made and not yet used
 _slabs: list[Any] = []  # the memory of all chunks; never given back
-_free: list[int] = []  # addresses
-_young: list[tuple[_ref[Chunk], int]] = []  # a pair, so that one append is atomic
-_old: list[tuple[_ref[Chunk], int]] = []
+# Everything below goes by the number of a chunk's memory: lists of plain ints cost PyPy no
+# object each, and survive its collections cheaply.
+_addresses: list[int] = []
+_refs: list[Any] = []  # the weak reference to the chunk that uses the memory now
+_ready: list[int] = []  # to be used next
+_free: list[int] = []
+_young: list[int] = []
+_old: list[int] = []
 _old_limit = 4096  # sweep the old ones when they have become this many
 _dead: list[int] = []  # found dead, not yet released
 _sentinel: _ref[_Sentinel] = _ref(_Sentinel())
@@ -83,46 +87,49 @@ _MajorSignal()
 
 def chunk_new() -> Chunk:
     """A chunk whose words are all 0.  Any thread."""
-    try:
-        return _pool.pop()
-    except IndexError:
-        pass
-    _refill()
-    try:
-        return _pool.pop()
-    except IndexError:  # other threads were faster
-        return _make()
-
-
-def _make() -> Chunk:
-    try:
-        address = _free.pop()
-    except IndexError:
-        slab = ffi.new("int64_t[]", CHUNK * _BATCH)
-        _slabs.append(slab)
-        base = int(ffi.cast("intptr_t", slab))
-        _free.extend(base + 8 * CHUNK * i for i in range(1, _BATCH))
-        address = base
-    chunk = Chunk(address)
-    _young.append((_ref(chunk), address))
+    while True:
+        try:
+            number = _ready.pop()
+            break
+        except IndexError:
+            _refill()
+    chunk = Chunk(_addresses[number])
+    _refs[number] = _ref(chunk)
+    _young.append(number)  # last: a sweep looks only at what is listed here
     return chunk
 
 
 def _refill() -> None:
     global _major
-    fresh = [_make() for _ in range(_BATCH)]
-    found = False
     # Not waited for: a signal handler may have come between on this very thread.
     if (_major or _sentinel() is None) and _lock.acquire(False):
         try:
             _find_dead(everything=_major)
             _major = False
-            found = True
         finally:
             _lock.release()
-    _pool.extend(fresh)
-    if found:
         release_dead()
+    for _ in range(_BATCH):
+        try:
+            _ready.append(_free.pop())
+        except IndexError:
+            _grow()
+            break
+
+
+def _grow() -> None:
+    """Memory for another batch of chunks, ready to be used."""
+    slab = ffi.new("int64_t[]", CHUNK * _BATCH)
+    base = int(ffi.cast("intptr_t", slab))
+    with _grow_lock:
+        _slabs.append(slab)
+        first = len(_refs)
+        _addresses.extend([base + 8 * CHUNK * i for i in range(_BATCH)])
+        _refs.extend([None] * _BATCH)
+    _ready.extend(range(first, first + _BATCH))
+
+
+_grow_lock = _thread.RLock()
 
 
 def _find_dead(everything: bool) -> None:
@@ -135,29 +142,30 @@ def _find_dead(everything: bool) -> None:
         _old_limit = max(4096, 2 * len(_old))
 
 
-def _sort_out(watched: list[tuple[_ref[Chunk], int]]) -> None:
-    # Without the lock other threads may append meanwhile (_make): only what is there now.
+def _sort_out(watched: list[int]) -> None:
+    # Other threads may append meanwhile, without the lock: only what is there now.
     now = watched[:]
     del watched[: len(now)]
-    for pair in now:
-        if pair[0]() is None:
-            _dead.append(pair[1])
+    for number in now:
+        if _refs[number]() is None:
+            _dead.append(number)
         else:
-            _old.append(pair)
+            _old.append(number)
 
 
 def release_dead() -> None:
     """Give what a sweep found dead to the core.  No lock is held; guest code may run."""
     if not _lock.acquire(False):
         return  # somebody else is at it; what is left is released next time
-    addresses = _dead[:]
+    numbers = _dead[:]
     del _dead[:]
     _lock.release()
-    if addresses:
-        if lib.pb_release_chunks(ffi.new("int64_t[]", addresses), len(addresses)) == 0:
-            _free.extend(addresses)
+    if numbers:
+        addresses = ffi.new("int64_t[]", [_addresses[number] for number in numbers])
+        if lib.pb_release_chunks(addresses, len(numbers)) == 0:
+            _free.extend(numbers)
         elif shared.state != 2:  # no stack, or not started: later; after the close: never
-            _dead.extend(addresses)
+            _dead.extend(numbers)
     for sweeper in _sweepers:
         sweeper()
 

@@ -10,6 +10,7 @@ from itertools import count
 from pybridge import _guest, _release, _runtime, _table
 from pybridge._convert import Handle, frame_get, take
 from pybridge._core import lib
+from pybridge._host import hidden
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def start(python: str | None = None) -> None:
     _runtime.start(python)
 
 
+@hidden
 def import_module(name: str) -> Any:
     """Import a module in the guest and give its proxy, as importlib.import_module does.
 
@@ -63,6 +65,7 @@ def _note_path(error: BaseException) -> None:
         error.__notes__ = [*getattr(error, "__notes__", ()), note]  # type: ignore[attr-defined]
 
 
+@hidden
 def eval(source: str, namespace: Any = None) -> Any:  # noqa: A001 - the public name
     """Evaluate a Python expression in the guest and give its value.
 
@@ -73,6 +76,7 @@ def eval(source: str, namespace: Any = None) -> Any:  # noqa: A001 - the public 
     return _run(source, namespace, 258, "evaluate")
 
 
+@hidden
 def exec(source: str, namespace: Any = None) -> None:  # noqa: A001 - the public name
     """Execute Python statements in the guest.
 
@@ -82,6 +86,7 @@ def exec(source: str, namespace: Any = None) -> None:  # noqa: A001 - the public
     _run(source, namespace, 257, "run")
 
 
+@hidden
 def _run(source: str, namespace: Any, mode: int, function: str) -> Any:
     _runtime.running()
     if not isinstance(source, str):

@@ -17,6 +17,7 @@ from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import BASE, frame_of_callback
 from pybridge._handle import Handle
+from pybridge._host import hidden
 from pybridge._raised import guest_exception
 from pybridge._table import guest_object, objects, put_object
 
@@ -33,6 +34,7 @@ def _silent(*_: Any) -> None:
 
 
 @ffi.def_extern(name="pb_host_call", error=-1, onerror=_silent)  # type: ignore[untyped-decorator]
+@hidden
 def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
     frame = frame_of_callback(mem)
     if frame.keep is not None:
@@ -86,7 +88,7 @@ def _arguments(
 
 
 def _put_exception(frame: Frame, error: BaseException) -> None:
-    handle = guest_exception(_without_entry(error))
+    handle = guest_exception(_without_entry(error), True)
     if frame.mem.capacity != BASE:
         lib.pb_frame_shrink(frame.mem)
     frame.reset()

@@ -25,22 +25,13 @@ from pybridge._core import ffi, lib
 from pybridge._errors import BridgeError, ConversionError, GuestClosed, StartError
 from pybridge._frame import BASE, Frame, frame_get, frames
 from pybridge._handle import Handle, adopt, adopt_heavy, closed
+from pybridge._host import hidden, list_strategy, module_dict, utf8
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any, Callable
 
     Encoder = Callable[[Frame, int, Any], int]
-
-try:
-    from __pypy__ import strategy as _strategy
-    from __pypy__ import utf8content as _utf8
-except ImportError:  # a CPython host
-    _strategy = None
-
-    def _utf8(s: str) -> bytes:
-        return s.encode("utf-8", "surrogatepass")
-
 
 # ORDER TAGS: the names of csrc/host.h, as plain ints that the JIT folds.
 ERROR: int = lib.PB_ERROR
@@ -126,7 +117,7 @@ def put(frame: Frame, at: int, x: Any) -> int:
         frame.ints[2 * at] = OBJECT
         frame.ints[2 * at + 1] = handle
     elif kind is str:
-        return _put_bytes(frame, at, STR, _utf8(x))
+        return _put_bytes(frame, at, STR, utf8(x))
     else:
         return _put_other(frame, at, x, kind)
     return at + 1
@@ -265,9 +256,9 @@ def _put_items(frame: Frame, at: int, tag: int, items: Any, depth: int) -> int:
 
 
 def _put_list(frame: Frame, at: int, x: list[Any], depth: int) -> int:
-    if len(x) >= _BULK and _strategy is not None:
+    if len(x) >= _BULK:
         # PyPy stores a list of floats or of small ints as raw numbers: one copy, one cell.
-        name = _strategy(x)
+        name = list_strategy(x)
         try:
             if name == "FloatListStrategy":
                 return _put_numbers(frame, at, FLOATS, ffi.new("double[]", x))
@@ -301,6 +292,7 @@ def put_build(frame: Frame, at: int, factory: Handle, fields: tuple[Any, ...]) -
 # ---- guest to host ----------------------------------------------------------------------
 
 
+@hidden
 def take(frame: Frame, word: int) -> Any:
     """The result of a crossing, whose first word is `word`; puts the frame back."""
     if frame.keep is not None:
@@ -325,6 +317,7 @@ def take(frame: Frame, word: int) -> Any:
     return x
 
 
+@hidden
 def _take_other(frame: Frame, word: int) -> Any:
     tag = word & 255
     if tag == ERROR:
@@ -450,16 +443,7 @@ def refusal(reason: int) -> BaseException:
 # ---- names ------------------------------------------------------------------------------
 
 
-def _module_dict() -> dict[Any, int]:
-    try:
-        # A dict of this kind folds to a constant in traces when the key is one.
-        from __pypy__ import newdict
-    except ImportError:
-        return {}
-    return newdict("module")  # type: ignore[no-any-return]
-
-
-_interned = _module_dict()
+_interned = module_dict()
 _name_tuples: dict[tuple[str, ...], int] = {}
 
 
@@ -473,7 +457,7 @@ def interned(name: str) -> int:
 
 def _intern(name: str) -> int:
     frame = frame_get()
-    data = _utf8(name)
+    data = utf8(name)
     word = lib.pb_intern(frame.mem, data, len(data))
     if word != OBJECT:
         take(frame, word)

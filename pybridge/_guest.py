@@ -11,6 +11,7 @@ import os
 
 from pybridge._convert import frame_get, interned, put, put_arguments, take
 from pybridge._core import lib
+from pybridge._host import hidden
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _module: Any = None
 SUPPORT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guest", "support.py")
 
 
+@hidden
 def import_guest(name: str) -> Any:
     """A guest module, as a proxy."""
     frame = frame_get()
@@ -28,6 +30,7 @@ def import_guest(name: str) -> Any:
     return take(frame, lib.pb_import(frame.mem))
 
 
+@hidden
 def get_attribute(x: Any, name: str) -> Any:
     """An attribute of a guest object."""
     frame = frame_get()
@@ -36,6 +39,7 @@ def get_attribute(x: Any, name: str) -> Any:
     )
 
 
+@hidden
 def call_guest(x: Any, *args: Any, **kwargs: Any) -> Any:
     """Call a guest object."""
     frame = frame_get()
@@ -78,6 +82,7 @@ def support(name: str) -> Any:
         return function
 
 
+@hidden
 def call(name: str, *args: Any) -> Any:
     """Call a function of the module."""
     return call_guest(support(name), *args)

@@ -27,18 +27,11 @@ from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import BASE
 from pybridge._handle import Handle
+from pybridge._host import hidden
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any, Callable, Iterator
-
-try:
-    from __pypy__ import hidden_applevel as hidden
-except ImportError:  # a CPython host shows the bridge's own frames
-
-    def hidden(f: Any) -> Any:
-        return f
-
 
 class _GuestAttribute:
     """A name that every host class has: read from a proxy it is the guest's."""

@@ -22,11 +22,11 @@ releasing runs guest destructors, which may call the host.  Making chunks needs 
 
 from __future__ import annotations
 
-import gc
 import _thread
 from _weakref import ref as _ref
 
 from pybridge._core import ffi, lib
+from pybridge._host import collect_step
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 CHUNK: int = lib.PB_CHUNK
 _BATCH = 32  # chunks made at a time
 _HEAVY_LIMIT = 64 << 20
-_collect_step = getattr(gc, "collect_step", None)  # PyPy only
 
 shared = lib.pb_shared_state()
 
@@ -183,8 +182,8 @@ def heavy_step() -> None:
     """Called after the guest handed out a large object: collect when there were many."""
     if shared.heavy_bytes > _HEAVY_LIMIT:
         shared.heavy_bytes = 0
-        if _collect_step is not None:
-            _collect_step()
+        if collect_step is not None:
+            collect_step()
         sweep()
 
 

@@ -18,6 +18,7 @@ back as itself: the guest's stand-in holds it through the table of host objects.
 from __future__ import annotations
 
 import builtins
+import sys
 import types
 
 from pybridge import _guest
@@ -26,6 +27,7 @@ from pybridge._convert import put_arguments, take
 from pybridge._core import lib
 from pybridge._errors import ConversionError
 from pybridge._handle import Handle, adopt
+from pybridge._host import hidden
 from pybridge._table import guest_object, put_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -34,33 +36,58 @@ if TYPE_CHECKING:
     from typing import Any
 
 _GUEST = "__pybridge_guest__"
-_MOST_LINKS = 50
-_classes: dict[tuple[str, str, type], type] = {}
+_TEXT = "__pybridge_text__"
+_MOST_LINKS = 50  # exceptions converted for one that is raised: causes, contexts, groups
+_classes: dict[tuple[str, str, tuple[type, ...]], type] = {}
 
 
-def _host_class(names: tuple[tuple[str, str], ...]) -> type[BaseException]:
-    """The host's class for a guest MRO, given as (module, name) pairs."""
-    own = []
-    base: type[BaseException] = Exception
-    for module, name in names:
-        found = getattr(builtins, name, None) if module == "builtins" else None
-        if isinstance(found, type) and issubclass(found, BaseException):
-            base = found
-            break
-        own.append((module, name))
-    for module, name in reversed(own):
-        key = (module, name, base)
-        cls = _classes.get(key)
+def _host_class(described: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Any:
+    """The host's class for a guest MRO: (module, name, positions of the bases) each.
+
+    Builtin classes are the host's own.  Others are made once, below the same bases, so that
+    one with two builtin bases (io.UnsupportedOperation) is caught by either.
+    """
+    made: dict[int, Any] = {}
+    for i in range(len(described) - 1, -1, -1):
+        module, name, bases = described[i]
+        cls = _builtin(name) if module == "builtins" else None
         if cls is None:
-            space = {"__module__": module, "__qualname__": name, "__str__": _text}
-            cls = _classes[key] = type(name.rpartition(".")[2], (base,), space)
-        base = cls
-    return base
+            found = tuple([made[j] for j in bases]) or (Exception,)
+            key = (module, name, found)
+            cls = _classes.get(key)
+            if cls is None:
+                cls = _classes[key] = _class_make(module, name, found)
+        made[i] = cls
+    return made[0]
+
+
+def _builtin(name: str) -> Any:
+    cls = getattr(builtins, name, None)
+    if cls is None and name.endswith("ExceptionGroup"):
+        # The back-port, where the program uses it.
+        cls = getattr(sys.modules.get("exceptiongroup"), name, None)
+    return cls if isinstance(cls, type) and issubclass(cls, BaseException) else None
+
+
+def _class_make(module: str, name: str, bases: tuple[type, ...]) -> type:
+    space = {"__module__": module, "__qualname__": name, "__str__": _text}
+    short = name.rpartition(".")[2]
+    try:
+        return type(short, bases, space)
+    except TypeError:  # bases that the host cannot combine
+        return type(short, bases[:1], space)
 
 
 def _text(self: BaseException) -> str:
-    text = self.__dict__.get("__pybridge_text__")
-    return super(type(self), self).__str__() if text is None else text
+    """What the guest's __str__ said, if it has one of its own."""
+    text = self.__dict__.get(_TEXT)
+    if text is not None:
+        return text  # type: ignore[no-any-return]
+    for cls in type(self).__mro__:
+        function = vars(cls).get("__str__")
+        if function is not None and function is not _text:
+            return function(self)  # type: ignore[no-any-return]
+    return ""
 
 
 def _code(filename: str, name: str) -> Any:
@@ -77,9 +104,10 @@ def _traceback(
     """Host traceback entries for guest frames, in front of `inner`."""
     for filename, lineno, name, line in reversed(entries):
         _remember(filename, lineno, line)
-        # A generator that never ran has a frame: the cheapest real one there is.
+        # A generator that never ran has a frame: the cheapest real one there is.  At no
+        # instruction, else newer hosts show the position of that instead of the line.
         generator = types.FunctionType(_code(filename, name), {"__name__": "guest"})()
-        inner = types.TracebackType(inner, generator.gi_frame, 0, max(lineno, 1))
+        inner = types.TracebackType(inner, generator.gi_frame, -1, max(lineno, 1))
     return inner
 
 
@@ -96,71 +124,151 @@ def _remember(filename: str, lineno: int, line: str) -> None:
     linecache.cache[filename] = (len(line), None, lines, filename)
 
 
-def to_host(proxy: Any, links: int = _MOST_LINKS) -> BaseException:
-    """The host exception for a guest exception object."""
-    host, names, args, attributes, entries, cause, context, suppress, notes, text = (
-        _guest.call("describe_exception", proxy)
-    )
-    if host is not None:
-        exc: BaseException = host
-    else:
-        exc = _made(_host_class(names), args, attributes, text)
+class _Described:
+    """What `describe_exception` of the guest answers."""
+
+    def __init__(self, fields: tuple[Any, ...]) -> None:
+        (
+            self.host,  # the host's object, if there is one already
+            self.guests,  # ... for an exception that the guest made
+            self.classes,
+            self.args,
+            self.attributes,
+            self.entries,
+            self.cause,
+            self.context,
+            self.suppress,
+            self.notes,
+            self.text,
+            self.members,  # of an exception group
+        ) = fields
+
+
+def to_host(proxy: Any, known: dict[int, Any] | None = None) -> BaseException:
+    """The host exception for a guest exception object.
+
+    `known`: those converted for the same one, by address, with their proxies, which keep the
+    addresses true.  Chains may share links, have loops, or be very long.
+    """
+    if known is None:
+        known = {}
+    elif proxy._pybridge_handle in known:
+        return known[proxy._pybridge_handle][1]  # type: ignore[no-any-return]
+    d = _Described(_guest.call("describe_exception", proxy))
+    if d.host is not None:
+        exc: BaseException = d.host
+        if d.guests:
+            setattr(exc, _GUEST, proxy)
+    elif d.members is not None:
+        known[proxy._pybridge_handle] = proxy, None  # counts, while its members are converted
+        members = [to_host(m, known) for m in d.members if len(known) < _MOST_LINKS]
+        exc = _made_group(d, members)
         setattr(exc, _GUEST, proxy)
-    exc = exc.with_traceback(_traceback(entries, exc.__traceback__))
-    if host is None and links > 0:
-        if isinstance(cause, Handle):
-            exc.__cause__ = to_host(cause, links - 1)
-        if isinstance(context, Handle):
-            exc.__context__ = exc.__cause__ if context is cause else to_host(context, links - 1)
-        exc.__suppress_context__ = suppress
-    if notes and host is None:
-        exc.__notes__ = list(notes)  # type: ignore[attr-defined]
+    else:
+        exc = _made(_host_class(d.classes), d)
+        setattr(exc, _GUEST, proxy)
+    known[proxy._pybridge_handle] = proxy, exc
+    exc = exc.with_traceback(_traceback(d.entries, exc.__traceback__))
+    if d.host is None:
+        if d.cause is not None and len(known) < _MOST_LINKS:
+            exc.__cause__ = to_host(d.cause, known)
+        if d.context is not None and (
+            len(known) < _MOST_LINKS or d.context._pybridge_handle in known
+        ):
+            exc.__context__ = to_host(d.context, known)
+        exc.__suppress_context__ = d.suppress
+        if d.notes:
+            exc.__notes__ = list(d.notes)  # type: ignore[attr-defined]
     return exc
 
 
-def _made(
-    cls: type[BaseException], args: tuple[Any, ...], attributes: Any, text: str | None
-) -> BaseException:
+def _made_group(d: _Described, members: list[BaseException]) -> BaseException:
+    """An exception group of host exceptions."""
+    cls = _host_class(d.classes)
+    message = d.args[0] if d.args else ""
+    try:
+        exc: BaseException = cls(message, members)
+    except Exception:
+        exc = _Plain(message, members)
+    for name, value in (("message", message), ("exceptions", tuple(members)), *d.attributes):
+        try:
+            if getattr(exc, name, None) is None:
+                setattr(exc, name, value)
+        except Exception:  # a read-only one, set by the constructor already
+            pass
+    if d.text is not None:
+        setattr(exc, _TEXT, d.text)
+    return exc
+
+
+class _Plain(Exception):
+    """An exception of a class that the host cannot make an object of."""
+
+    __str__ = _text
+
+
+def _made(cls: type[BaseException], d: _Described) -> BaseException:
+    args = d.args
     try:
         exc = cls(*args)
     except Exception:
-        exc = cls.__new__(cls)
+        try:
+            exc = cls.__new__(cls)
+        except Exception:
+            exc = _Plain(*args)
     try:
         if exc.args != args:
             exc.args = args
     except Exception:  # an argument whose comparison fails: take them as they are
         exc.args = args
-    for name, value in attributes:
+    for name, value in d.attributes:
         try:
             if getattr(exc, name, None) is not value:
                 setattr(exc, name, value)
         except Exception:  # a read-only one, set by the constructor already
             pass
-    if text is not None:
-        exc.__pybridge_text__ = text  # type: ignore[attr-defined]
+    if d.text is not None:
+        setattr(exc, _TEXT, d.text)
     return exc
 
 
+@hidden
 def _raise_guest(proxy: Any) -> Any:
     raise to_host(proxy)
 
 
-def guest_exception(exc: BaseException) -> int:
-    """The guest's object for a host exception: a handle (new) of the caller's own."""
-    frame = frame_get()
-    guest = exc.__dict__.get(_GUEST) if hasattr(exc, "__dict__") else None
+def guest_exception(exc: BaseException, thrown: bool = False) -> int:
+    """The guest's object for a host exception: a handle (new) of the caller's own.
+
+    `thrown`: it leaves host code for good.  An exception that the guest made and the host
+    caught is one object on each side.  While the host has it, the host's holds the guest's;
+    when it is thrown back, the guest's holds the host's instead, and gives it back if it
+    arrives again: the two never hold each other, which no collector would see.
+    """
+    space = getattr(exc, "__dict__", {})
+    guest = space.get(_GUEST)
     if isinstance(guest, Handle) and guest._pybridge_handle:
-        function, args = "mark_seen", (guest,)
-    else:
-        function, args = "make_exception", _description(exc)
+        if thrown:
+            handle = _guest_call("mark_seen", guest, guest_object(exc, False)[0])
+            space.pop(_GUEST, None)
+            return handle
+        return _guest_call("mark_seen", guest)
+    described = _description(exc)
     try:
-        n, names = put_arguments(frame, args, {})
-    except ConversionError:
-        frame.reset()
-        plain = tuple(a if type(a) in (int, float, str, bool) else repr(a) for a in exc.args)
-        n, names = put_arguments(frame, (args[0], args[1], plain, args[3]), {})
-    callable_ = _guest.support(function)
-    word = lib.pb_call(frame.mem, callable_._pybridge_handle, n, names)
+        return _guest_call("make_exception", *described)
+    except (ConversionError, RecursionError):  # an argument or attribute without a form there
+        host, classes, args, attributes, text = described
+        args = tuple([a if _crosses(a) else repr(a) for a in args])
+        attributes = tuple([(n, a) for n, a in attributes if _crosses(a)])
+        return _guest_call("make_exception", host, classes, args, attributes, text)
+
+
+def _guest_call(name: str, *args: Any) -> int:
+    """Call a guest function that gives an exception: its handle (new)."""
+    function = _guest.support(name)
+    frame = frame_get()
+    n, names = put_arguments(frame, args, {})
+    word = lib.pb_call(frame.mem, function._pybridge_handle, n, names)
     if word & 255 == ERROR or word & 255 == lib.PB_REFUSED:
         return take(frame, word)  # type: ignore[no-any-return]
     if frame.keep is not None:
@@ -170,17 +278,57 @@ def guest_exception(exc: BaseException) -> int:
     return handle
 
 
-def _description(exc: BaseException) -> tuple[Any, ...]:
-    names = []
-    for cls in type(exc).__mro__:
-        names.append((cls.__module__, cls.__qualname__))
-        if cls.__module__ == "builtins":
-            break
+def _crosses(x: Any) -> bool:
+    frame = frame_get()
     try:
-        text = str(exc)
+        put(frame, 0, x)
     except Exception:
-        text = f"<{type(exc).__name__} whose __str__ failed>"
-    return guest_object(exc, False)[0], tuple(names), tuple(exc.args), text
+        return False
+    frame.reset()
+    frames.append(frame)
+    return True
+
+
+# What the constructor's arguments do not tell.
+_ATTRIBUTES = {
+    OSError: ("filename", "filename2"),
+    ImportError: ("name", "path"),
+    AttributeError: ("name",),
+    NameError: ("name",),
+}
+
+
+def _description(exc: BaseException) -> tuple[Any, ...]:
+    """What `make_exception` of the guest is told."""
+    mro = [cls for cls in type(exc).__mro__ if issubclass(cls, BaseException)]
+    classes = tuple(
+        [
+            (
+                cls.__module__,
+                cls.__qualname__,
+                tuple([mro.index(base) for base in cls.__bases__ if base in mro]),
+            )
+            for cls in mro
+        ]
+    )
+    attributes = []
+    for cls, names in _ATTRIBUTES.items():
+        if isinstance(exc, cls):
+            for name in names:
+                value = getattr(exc, name, None)
+                if value is not None:
+                    attributes.append((name, value))
+    for name, value in list(getattr(exc, "__dict__", {}).items()):
+        if type(name) is str and name not in (_GUEST, _TEXT):
+            attributes.append((name, value))
+    text = None
+    function = getattr(type(exc), "__str__", None)
+    if not any(vars(b).get("__str__") is function for b in mro if b.__module__ == "builtins"):
+        try:
+            text = str(exc)
+        except Exception as error:
+            text = f"<{type(exc).__name__} whose __str__ raised {type(error).__name__}>"
+    return guest_object(exc, False)[0], classes, tuple(exc.args), tuple(attributes), text
 
 
 def _put_exception(frame: Frame, at: int, exc: BaseException) -> int:

@@ -123,45 +123,47 @@ _ATTRIBUTES = {
 
 _HOST = "__pybridge_host__"
 _SEEN = "__pybridge_seen__"
+_TEXT = "__pybridge_text__"
+_NOT_ATTRIBUTES = (_HOST, _SEEN, _TEXT, "__notes__")
 
 
 def describe_exception(exc):
-    """All that the host needs to raise the same: (host object or None, classes, args,
-    attributes, frames, cause, context, suppress, notes, text)."""
-    cls = type(exc)
-    classes = []
-    for base in cls.__mro__:
-        builtin = base.__module__ == "builtins"
-        classes.append((base.__module__, base.__qualname__))
-        if builtin:
-            break
-    seen = exc.__dict__.get(_SEEN) if hasattr(exc, "__dict__") else None
+    """All that the host needs to raise the same: see _Described in pybridge/_raised.py."""
+    mro = [cls for cls in type(exc).__mro__ if issubclass(cls, BaseException)]
+    classes = tuple(
+        (cls.__module__, cls.__qualname__, tuple(mro.index(b) for b in cls.__bases__ if b in mro))
+        for cls in mro
+    )
+    space = exc.__dict__
+    seen = space.get(_SEEN)
+    # The host's object for an exception of ours was left here when the host threw it back.
+    host = space.get(_HOST) if seen is None else space.pop(_HOST, None)
+    members = tuple(exc.exceptions) if _GROUP and isinstance(exc, _GROUP) else None
     attributes = []
     for base, names in _ATTRIBUTES.items():
         if isinstance(exc, base):
             attributes.extend((n, getattr(exc, n)) for n in names if hasattr(exc, n))
-    for name, value in list(getattr(exc, "__dict__", {}).items()):
-        if name not in (_HOST, _SEEN, "__notes__"):
+    for name, value in list(space.items()):
+        if type(name) is str and name not in _NOT_ATTRIBUTES:
             attributes.append((name, value))
-    host = None
-    if hasattr(exc, "__dict__"):
-        host = exc.__dict__.get(_HOST)
-    text = None
-    if cls.__str__ not in _BUILTIN_STR:
+    text = space.get(_TEXT)
+    if text is None and (type(exc).__str__ not in _BUILTIN_STR or members is not None):
         try:
             text = str(exc)
         except Exception as error:
             text = "<the guest's __str__ of this %s raised %s>" % (
-                cls.__name__, type(error).__name__)  # fmt: skip
+                type(exc).__name__, type(error).__name__)  # fmt: skip
         if type(text) is not str:
             text = str.__str__(text)
+    cause, context = exc.__cause__, exc.__context__
     return (
-        host, tuple(classes), tuple(exc.args), tuple(attributes),
-        _frames(exc.__traceback__, seen), exc.__cause__, exc.__context__,
-        exc.__suppress_context__, tuple(getattr(exc, "__notes__", None) or ()), text,
+        host, seen is not None, classes, tuple(exc.args), tuple(attributes),
+        _frames(exc.__traceback__, seen), cause, context, exc.__suppress_context__,
+        tuple(getattr(exc, "__notes__", None) or ()), text, members,
     )  # fmt: skip
 
 
+_GROUP = getattr(__import__("builtins"), "BaseExceptionGroup", None)
 _BUILTIN_STR = {
     vars(cls)["__str__"]
     for cls in vars(__import__("builtins")).values()
@@ -189,37 +191,79 @@ def _frames(traceback, seen):
     return tuple(frames)
 
 
-def mark_seen(exc):
-    """The exception goes back into guest code: the host has its frames so far."""
-    try:
-        exc.__dict__[_SEEN] = exc.__traceback__
-    except AttributeError:
-        pass
+def mark_seen(exc, host=None):
+    """The exception goes back into guest code: the host has its frames so far.
+
+    `host`: its object there, if the host lets go of it.
+    """
+    exc.__dict__[_SEEN] = exc.__traceback__ or _NO_FRAMES
+    if host is not None:
+        exc.__dict__[_HOST] = host
     return exc
 
 
+_NO_FRAMES = object()
 _classes = {}
 
 
-def make_exception(host, classes, args, text):
-    """A guest exception for a host one.  `classes`: ((module, name), ...) from the class up
-    to its nearest builtin base, which is the last."""
+def _class_of(described):
+    """The guest's class for a host MRO: (module, name, positions of the bases) each."""
     import builtins
 
-    cls = getattr(builtins, classes[-1][1], Exception)
-    for module, name in reversed(classes[:-1]):
-        key = (module, name, cls)
-        if key not in _classes:
-            _classes[key] = type(cls)(
-                name.rpartition(".")[2], (cls,), {"__module__": module, "__qualname__": name}
-            )
-        cls = _classes[key]
+    made = {}
+    for i in range(len(described) - 1, -1, -1):
+        module, name, bases = described[i]
+        cls = getattr(builtins, name, None) if module == "builtins" else None
+        if not (isinstance(cls, type) and issubclass(cls, BaseException)):
+            found = tuple(made[j] for j in bases) or (Exception,)
+            key = (module, name, found)
+            cls = _classes.get(key)
+            if cls is None:
+                cls = _classes[key] = _class_make(module, name, found)
+        made[i] = cls
+    return made[0]
+
+
+def _class_make(module, name, bases):
+    space = {"__module__": module, "__qualname__": name, "__str__": _text}
+    short = name.rpartition(".")[2]
+    try:
+        return type(short, bases, space)
+    except TypeError:
+        return type(short, bases[:1], space)
+
+
+def _text(self):
+    """What the host's __str__ said, if it has one of its own."""
+    text = self.__dict__.get(_TEXT)
+    if text is not None:
+        return text
+    for cls in type(self).__mro__:
+        function = vars(cls).get("__str__")
+        if function is not None and function is not _text:
+            return function(self)
+    return ""
+
+
+def make_exception(host, classes, args, attributes, text):
+    """A guest exception for a host one."""
+    cls = _class_of(classes)
     try:
         exc = cls(*args)
     except Exception:
-        exc = cls.__new__(cls)
-        exc.args = args if args else (text,)
-    setattr(exc, _HOST, host)
+        try:
+            exc = cls.__new__(cls)
+            exc.args = args
+        except Exception:
+            exc = Exception(*args)
+    for name, value in attributes:
+        try:
+            setattr(exc, name, value)
+        except Exception:
+            pass
+    if text is not None:
+        exc.__dict__[_TEXT] = text
+    exc.__dict__[_HOST] = host
     return exc
 
 

@@ -104,14 +104,15 @@ def _run(source: str, namespace: Any, mode: int, function: str) -> Any:
     elif isinstance(namespace, Handle):
         space = namespace
     else:
-        space = _guest.call("namespace_of", namespace)
+        space, before = _guest.call("namespace_of", namespace)
     try:
         return _guest.call(function, code, space)
     finally:
         if mode == 257 and isinstance(namespace, dict):
-            for key, value in _guest.call("bindings", space):
-                if key not in namespace or namespace[key] is not value:
-                    namespace[key] = value
+            bound, deleted = _guest.call("bindings", space, before)
+            namespace.update(bound)
+            for key in deleted:
+                namespace.pop(key, None)
 
 
 def _flush() -> None:

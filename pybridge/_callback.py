@@ -16,7 +16,6 @@ from pybridge._convert import Frame, fallbacks, get, keep, put
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import BASE, frame_of_callback
-from pybridge._handle import Handle
 from pybridge._host import hidden
 from pybridge._raised import guest_exception
 from pybridge._table import guest_object, objects, put_object
@@ -64,8 +63,9 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
         if mem.capacity != BASE:
             lib.pb_frame_shrink(mem)
         put(frame, 0, result)
-        if isinstance(result, Handle):
-            keep(frame, result)  # until the core has taken its own reference
+        kind = type(result)
+        if kind is not float and kind is not int and kind is not str and result is not None:
+            keep(frame, result)  # the handles in it, until the core has its own references
     except BaseException as error:  # everything belongs to the guest's caller
         _put_exception(frame, error)
     return 0

@@ -11,6 +11,7 @@ long as the proxy, and is released some time after (`_release`), or by `pybridge
 
 from __future__ import annotations
 
+import builtins
 
 from pybridge import _guest, _handle, _operators
 from pybridge._convert import (
@@ -43,6 +44,8 @@ class _GuestAttribute:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
             return self._of_class
+        if self._name == "__class__":
+            return _class_of(instance)
         return _guest.get_attribute(instance, self._name)
 
     def __set__(self, instance: Any, value: Any) -> None:
@@ -96,6 +99,17 @@ def _proxy_repr(self: Any) -> str:
         if self._pybridge_handle == 0:
             return "<released proxy>"
         return f"<proxy of a guest object at {self._pybridge_handle:#x} ({type(error).__name__} in its repr)>"
+
+
+def _class_of(x: Any) -> Any:
+    """`x.__class__`: the host's builtin class for an object of the guest's, so that
+    isinstance(x, list) and the abstract classes of the host see a list; else the proxy of
+    the guest's class.  Any class is an instance of the host's `type`."""
+    answer = _guest.call("class_of", x)
+    if type(answer) is str:
+        known = getattr(builtins, answer, None)
+        return _guest.get_attribute(x, "__class__") if known is None else known
+    return answer
 
 
 class Proxy(Handle):
@@ -219,20 +233,29 @@ class Proxy(Handle):
         raise NotImplementedError
 
 
-def _special(name: str) -> Callable[..., Any]:
+def _special(name: str, function: str) -> Callable[..., Any]:
     @hidden
     def method(self: Any, *args: Any) -> Any:
-        return _guest.call("special", self, name, *args)
+        return _guest.call(function, self, *args)
 
     method.__name__ = name
     return method
 
 
-# Protocols of the data model that are rare enough for a call by name.
-SPECIALS = [
-    "__bytes__", "__ceil__", "__complex__", "__floor__", "__format__", "__fspath__",
-    "__length_hint__", "__reversed__", "__round__", "__trunc__",
-]  # fmt: skip
+# Protocols of the data model that are rare enough for a call by name: the functions of
+# support.py do what the builtin does, also for objects without the special method.
+SPECIALS = {
+    "__bytes__": "to_bytes",
+    "__ceil__": "ceil",
+    "__complex__": "to_complex",
+    "__floor__": "floor",
+    "__format__": "format_as",
+    "__fspath__": "to_path",
+    "__length_hint__": "length_hint",
+    "__reversed__": "reverse",
+    "__round__": "round_to",
+    "__trunc__": "trunc",
+}
 
 
 def _build() -> None:
@@ -240,12 +263,8 @@ def _build() -> None:
     methods = _operators.make(_names())
     _guest_repr = methods["__repr__"]
     methods["__repr__"] = _proxy_repr
-    for name in SPECIALS:
-        methods[name] = _special(name)
-    methods["__complex__"] = lambda self: _guest.call("to_complex", self)
-    methods["__round__"] = lambda self, *n: _guest.call("round_to", self, *n)
-    methods["__format__"] = lambda self, spec: _guest.call("format_as", self, spec)
-    methods["__reversed__"] = lambda self: _guest.call("reverse", self)
+    for name, function in SPECIALS.items():
+        methods[name] = _special(name, function)
     for name, method in methods.items():
         setattr(Proxy, name, method)
     doc, module = Proxy.__doc__, Proxy.__module__

@@ -331,14 +331,31 @@ def _signature(description):
 
 
 def special(x, name, *args):
-    """Call a special method as the interpreter does: looked up on the class."""
+    """Call a method of a context manager as `with` does: looked up on the class."""
     cls = type(x)
     for base in cls.__mro__:
         if name in base.__dict__:
             method = base.__dict__[name]
             get = getattr(type(method), "__get__", None)
             return (method if get is None else get(method, x, cls))(*args)
-    raise AttributeError("'%s' object has no attribute '%s'" % (cls.__name__, name))
+    if sys.version_info < (3, 11):
+        raise AttributeError(name)
+    raise TypeError(
+        "'%s' object does not support the context manager protocol" % cls.__name__
+    )
+
+
+def class_of(x):
+    """The class of `x`; its name if it is a builtin one; "type" for any class of classes."""
+    import builtins
+
+    cls = x.__class__
+    if isinstance(cls, type):
+        if issubclass(cls, type):
+            return "type"
+        if cls.__module__ == "builtins" and getattr(builtins, cls.__name__, None) is cls:
+            return cls.__name__
+    return cls
 
 
 def exit_with(manager, exc):
@@ -366,6 +383,41 @@ def issubclass_of(sub, cls):
 
 def to_complex(x):
     return complex(x)
+
+
+def to_bytes(x):
+    return bytes(x)
+
+
+def to_path(x):
+    import os
+
+    return os.fspath(x)
+
+
+def ceil(x):
+    import math
+
+    return math.ceil(x)
+
+
+def floor(x):
+    import math
+
+    return math.floor(x)
+
+
+def trunc(x):
+    import math
+
+    return math.trunc(x)
+
+
+def length_hint(x):
+    import operator
+
+    hint = operator.length_hint(x, -1)
+    return NotImplemented if hint < 0 else hint
 
 
 def round_to(x, *digits):
@@ -418,10 +470,17 @@ def evaluate(code, namespace):
     return eval(code, namespace)
 
 
+_sources = []
+_MOST_SOURCES = 4096
+
+
 def remember_source(filename, source):
-    """So that tracebacks of code without a file show its lines."""
+    """So that tracebacks of code without a file show its lines; of the newest ones."""
     import linecache
 
+    _sources.append(filename)
+    if len(_sources) > _MOST_SOURCES:
+        linecache.cache.pop(_sources.pop(0), None)
     lines = source.splitlines(True)
     linecache.cache[filename] = (len(source), None, lines, filename)
 
@@ -471,17 +530,21 @@ def main_namespace():
 
 
 def namespace_of(names):
-    """A guest namespace that begins with `names`, a plain dict."""
+    """A guest namespace that begins with `names`, a plain dict; and what it begins with."""
     names.setdefault("__builtins__", __builtins__)
     names.setdefault("__name__", "__main__")
-    return names
+    return names, list(names.items())
 
 
-def bindings(space):
-    """The names and values of a namespace, without what Python itself put there."""
-    return tuple(
-        (k, v) for k, v in space.items() if type(k) is str and k not in ("__builtins__", "__name__")
+def bindings(space, before):
+    """The names that were bound since, with their values, and those that were deleted."""
+    before = dict(before)
+    bound = tuple(
+        (k, v)
+        for k, v in space.items()
+        if type(k) is str and k != "__builtins__" and not (k in before and before[k] is v)
     )
+    return bound, tuple(k for k in before if k not in space)
 
 
 def search_path():

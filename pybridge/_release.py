@@ -23,6 +23,7 @@ releasing runs guest destructors, which may call the host.  Making chunks needs 
 from __future__ import annotations
 
 import _thread
+import gc
 from _weakref import ref as _ref
 
 from pybridge._core import ffi, lib
@@ -81,7 +82,17 @@ class _MajorSignal:
             _MajorSignal()
 
 
-_MajorSignal()
+def _collected(phase: str, info: dict[str, int]) -> None:
+    """The same word on a CPython host, where an object that nobody keeps dies at once."""
+    global _major
+    if phase == "stop" and info["generation"] == 2:
+        _major = True
+
+
+if collect_step is not None:
+    _MajorSignal()
+else:
+    gc.callbacks.append(_collected)
 
 
 def chunk_new() -> Chunk:

@@ -154,7 +154,7 @@ def statistics() -> Statistics:
     return Statistics(
         handles_open=_release.handles_open(),
         handles_released=shared.released,
-        host_objects=len(_table.objects),
+        host_objects=_table.held(),
         crossings=shared.crossings,
         callbacks=shared.callbacks,
         leases_revoked=shared.leases_revoked,

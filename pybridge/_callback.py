@@ -68,6 +68,8 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
             keep(frame, result)  # the handles in it, until the core has its own references
     except BaseException as error:  # everything belongs to the guest's caller
         _put_exception(frame, error)
+    if frame.used:  # a frame of the core's is not at hand when a sweep wants its chunk
+        frame.renew()
     return 0
 
 

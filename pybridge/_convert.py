@@ -80,7 +80,8 @@ class _Late:
 
     raise_guest: Callable[[Any], Any]  # (proxy of an exception) -> raises
     classify: Callable[[Any], bool]  # (proxy) -> it is a value after all
-    host_object: Callable[[int], Any]  # (number) -> the object
+    list_iterator: Callable[[Any], Any]  # (proxy of a list iterator) -> what iterates
+    host_object: Callable[[int, int], Any]  # (number, handle) -> the object
 
 
 late = _Late()
@@ -369,12 +370,14 @@ def _get_other(frame: Frame, ints: Any, doubles: Any, at: int, tag: int, n: int)
     if tag == TUPLE:
         items, at = _get_items(frame, ints, doubles, at + 1, n)
         return tuple(items), at
+    if tag == OBJECT:  # with length 1
+        return late.list_iterator(adopt(frame, payload)), at + 1
     if tag == HEAVY:
         return adopt_heavy(payload), at + 1
     if tag == UNKNOWN:
         return _get_unknown(frame, payload), at + 1
     if tag == HOST:
-        return late.host_object(payload), at + 1
+        return late.host_object(n, payload), at + 1
     if tag == BYTES:
         return ffi.unpack(frame.mem.text + payload, n), at + 1
     if tag == BIGINT:

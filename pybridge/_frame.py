@@ -129,13 +129,31 @@ def frame_get() -> Frame:
         return _make()
 
 
-_callback_frames: dict[int, Frame] = {}
+def _renew_idle() -> None:
+    """Before a full sweep: let go of the chunks that idle frames have begun."""
+    idle = []
+    try:
+        while True:
+            idle.append(frames.pop())
+    except IndexError:
+        pass
+    for frame in idle:
+        if frame.used:
+            frame.renew()
+        frames.append(frame)
+
+
+_release.before_sweep.append(_renew_idle)
+_callback_frames: list[Any] = []
 
 
 def frame_of_callback(mem: Any) -> Frame:
     """The frame that the core brought along with a callback; the core puts it back."""
-    try:
-        return _callback_frames[mem.index]
-    except KeyError:
-        frame = _callback_frames[mem.index] = Frame(mem)
-        return frame
+    index = mem.index
+    if index < len(_callback_frames) and _callback_frames[index] is not None:
+        return _callback_frames[index]  # type: ignore[no-any-return]
+    frame = Frame(mem)
+    while len(_callback_frames) <= index:
+        _callback_frames.append(None)
+    _callback_frames[index] = frame
+    return frame

@@ -59,6 +59,11 @@ def adopt(frame: Frame, handle: int) -> Any:
     return _proxy(handle, chunk)
 
 
+def adopt_nothing(handle: int) -> None:
+    """Release `handle` at the next sweep: no proxy is wanted."""
+    ffi.cast("int64_t *", _release.chunk_new().address)[0] = handle
+
+
 def adopt_heavy(handle: int) -> Any:
     """Likewise for an object that owns much memory: a chunk of its own."""
     chunk = _release.chunk_new()

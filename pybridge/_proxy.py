@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import builtins
 
-from pybridge import _guest, _handle, _operators
+from pybridge import _guest, _handle, _iterate, _operators
 from pybridge._convert import (
     STOP,
     frame_get,
@@ -176,7 +176,7 @@ class Proxy(Handle):
     def __next__(self) -> Any:
         frame = frame_get()
         mem = frame.mem
-        word = lib.pb_next(mem, self._pybridge_handle, 1)
+        word = lib.pb_next(mem, self._pybridge_handle)
         if word == STOP:
             frames.append(frame)
             raise StopIteration
@@ -274,3 +274,4 @@ def _build() -> None:
 
 _build()
 _handle.proxy_class[0] = Proxy
+_REGISTERED = _iterate  # imported for what it adds to the tables of _convert

@@ -67,6 +67,7 @@ _old_limit = 4096  # sweep the old ones when they have become this many
 _dead: list[int] = []  # found dead, not yet released
 _sentinel: _ref[_Sentinel] = _ref(_Sentinel())
 _major = False  # a major collection has happened since the last sweep
+before_sweep: list[Any] = []  # what upper layers do before a full sweep
 _sweepers: list[Any] = []  # further things to do in a sweep, registered by upper layers
 
 
@@ -183,6 +184,8 @@ def release_dead() -> None:
 def sweep() -> None:
     """Look at every chunk and release the dead ones, now."""
     global _major
+    for prepare in before_sweep:
+        prepare()
     with _lock:
         _find_dead(everything=True)
         _major = False

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Host objects that the guest holds.
 
-Each has a number, never used again, under which this table keeps it alive.  The guest's
-object for it (csrc/hostobj.c) carries the number; when the guest drops that object the core
-lists the number, and the next sweep here forgets the host object.  Passing the same host
-object again while the guest still has it gives the same guest object.
+Each has a number, under which this table keeps it alive.  The guest's object for it
+(csrc/hostobj.c) carries the number; when the guest drops that object the core lists the
+number, and the next sweep here forgets the host object and uses the number again.  Passing
+the same host object again while the guest still has it gives the same guest object.
 
 Threads: `_lock` is held from finding a number to having a guest reference for it, and while
 dropped numbers are forgotten, so that a number is never forgotten in between.  The guest GIL
 is taken under it; that cannot deadlock, because host code that the guest calls runs without
-the guest GIL.
+the guest GIL.  A number that comes from the guest comes with a reference to the guest's
+object, so it cannot be forgotten before it is looked up.
 """
 
 from __future__ import annotations
@@ -19,30 +20,31 @@ import _thread
 from pybridge import _release
 from pybridge._convert import Frame, frame_get, frames, late, put, take
 from pybridge._core import ffi, lib
-from pybridge._handle import adopt
+from pybridge._handle import adopt, adopt_nothing
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any
 
 _lock = _thread.RLock()
-objects: dict[int, Any] = {}
+objects: list[Any] = []  # by number; None where the number is free
+_free: list[int] = []
 _numbers: dict[int, int] = {}  # id of a held object -> number
-_next = 0
 _TAKE = 64
 _MANY = 32
 
 
 def guest_object(x: Any, is_function: bool) -> tuple[Any, bool]:
     """A proxy for the guest's object that stands for host object `x`; was it made now?"""
-    global _next
     if _release.shared.dropped > _MANY:
         forget_dropped()
     with _lock:
         number = _numbers.get(id(x), -1)
         if number < 0:
-            number = _next
-            _next += 1
+            if not _free:
+                _free.append(len(objects))
+                objects.append(None)
+            number = _free.pop()
             objects[number] = x
             _numbers[id(x)] = number
         frame = frame_get()
@@ -64,8 +66,10 @@ def forget_dropped() -> None:
         while True:
             n = lib.pb_dropped_take(numbers, _TAKE)
             for i in range(n):
-                x = objects.pop(numbers[i], None)
+                x = objects[numbers[i]]
+                objects[numbers[i]] = None
                 _numbers.pop(id(x), None)
+                _free.append(numbers[i])
                 forgotten.append(x)
             if n < _TAKE:
                 break
@@ -80,8 +84,15 @@ def put_object(frame: Frame, at: int, proxy: Any) -> int:
     return put(frame, at, proxy)
 
 
-def _host_object(number: int) -> Any:
-    return objects[number]
+def held() -> int:
+    """How many host objects the guest holds."""
+    return len(_numbers)
+
+
+def _host_object(number: int, handle: int) -> Any:
+    x = objects[number]
+    adopt_nothing(handle)
+    return x
 
 
 late.host_object = _host_object

@@ -279,33 +279,3 @@ int64_t pb_value_of(pb_frame *f, intptr_t handle)
         return word;
     return crossing_end(t, f, pb_dup((pb_obj)handle));
 }
-
-/* Up to `most` items of an iterator: PB_TUPLE and its items, or PB_STOP.  More than one is
- * fetched only where the program cannot tell: from iterators over immutable things. */
-int64_t pb_next(pb_frame *f, intptr_t iterator, int64_t most)
-{
-    int64_t word = 0, at = 1, n = 0;
-    pb_thread *t = crossing_begin(f, iterator, &word);
-    if (t == NULL)
-        return word;
-    pb_obj it = (pb_obj)iterator;
-    if (it->type->iternext == NULL) {
-        char text[256];
-        (void)snprintf(text, sizeof text, "'%.200s' object is not an iterator", it->type->name);
-        G.PyErr_SetString(*G.PyExc_TypeError, text);
-        return crossing_end(t, f, NULL);
-    }
-    pb_frame_shrink(f);
-    f->text_used = 0;
-    for (pb_obj item; n < most && (item = it->type->iternext(it)) != NULL; n++)
-        if (pb_give(f, &at, item) != 0) {           /* steals item */
-            pb_ungive(f, 1, at);
-            return crossing_end(t, f, NULL);
-        }
-    if (n == 0 && G.PyErr_Occurred() != NULL)
-        return crossing_end(t, f, NULL);            /* StopIteration with a value included */
-    word = n == 0 ? PB_STOP : PB_WORD(PB_TUPLE, n);
-    f->cells[0] = f->base[0] = word;
-    pb_detach(t);
-    return word;
-}

@@ -107,6 +107,7 @@ static inline pb_thread *pb_attach(int64_t *refused)
     if (PB_UNLIKELY(!t->held))
         pb_gil_take(t);
     pb_lease.idle = 0;
+    pb_state.entered++;
     return t;
 }
 
@@ -169,6 +170,9 @@ pb_obj pb_take_borrowed(const pb_frame *f, int64_t *at, int *owned);
 
 
 
+
+/* ---- iterate.c ---- */
+int pb_fetchable(pb_obj o);
 
 /* ---- signals.c ---- */
 /* Before the guest starts; after it: 0, or -1 with a guest error set. */

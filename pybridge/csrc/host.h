@@ -33,10 +33,11 @@ enum {
     PB_TRUE,
     PB_INT,        /* payload: the integer */
     PB_FLOAT,      /* payload: the bits of the double */
-    PB_OBJECT,     /* payload: a handle.  To the host: new.  To the guest: borrowed */
+    PB_OBJECT,     /* payload: a handle.  To the host: new.  To the guest: borrowed.
+                      Length 1: an iterator that pb_fetch can read ahead from */
     PB_HEAVY,      /* to the host: PB_OBJECT that owns much memory; length: its bytes */
     PB_UNKNOWN,    /* to the host: PB_OBJECT of a type not yet classified (kind.c) */
-    PB_HOST,       /* to the host: payload: the number of a host object */
+    PB_HOST,       /* to the host: PB_OBJECT that stands for the host object of number length */
     PB_STR,        /* length in bytes; UTF-8, lone surrogates allowed.  To the guest:
                       payload: an address.  To the host: an offset into the frame's text */
     PB_BYTES,      /* likewise */
@@ -100,7 +101,8 @@ typedef struct pb_shared {
     int64_t state;          /* 0 not started, 1 running, 2 closed */
     int64_t heavy_bytes;    /* handed out in PB_HEAVY since the host last set this to 0 */
     int64_t dropped;        /* host objects that the guest let go, to be collected */
-    int64_t crossings;      /* outermost attaches that took the guest GIL */
+    int64_t entered;        /* attaches, by any thread */
+    int64_t crossings;      /* of these, the ones that took the guest GIL */
     int64_t callbacks;
     int64_t released;       /* handles released */
     int64_t leases_revoked;
@@ -137,7 +139,8 @@ int64_t pb_set_attribute(pb_frame *f, intptr_t self, intptr_t name);
 int64_t pb_delete_attribute(pb_frame *f, intptr_t self, intptr_t name);
 int64_t pb_operate(pb_frame *f, int64_t operation, intptr_t self);
 int64_t pb_operate_reflected(pb_frame *f, int64_t operation, intptr_t self);
-int64_t pb_next(pb_frame *f, intptr_t iterator, int64_t most);
+int64_t pb_next(pb_frame *f, intptr_t iterator);
+int64_t pb_fetch(pb_frame *f, intptr_t iterator, int64_t seen, int64_t most);
 int64_t pb_intern(pb_frame *f, const char *text, int64_t length);
 int64_t pb_names(pb_frame *f, int64_t count);
 int64_t pb_import(pb_frame *f);

@@ -27,7 +27,7 @@ static const size_t functions[PB_OPERATIONS] = {
     [PB_INVERT] = AT(PyNumber_Invert), [PB_AS_INT] = AT(PyNumber_Long), [PB_AS_FLOAT] = AT(PyNumber_Float),
     [PB_AS_INDEX] = AT(PyNumber_Index),
     [PB_GETITEM] = AT(PyObject_GetItem),
-    [PB_REPR] = AT(PyObject_Repr), [PB_TEXT] = AT(PyObject_Str), [PB_ITER] = AT(PyObject_GetIter),
+    [PB_REPR] = AT(PyObject_Repr), [PB_TEXT] = AT(PyObject_Str),
     [PB_TYPE] = AT(PyObject_Type), [PB_DIR] = AT(PyObject_Dir),
 };
 
@@ -61,6 +61,12 @@ static int64_t operate_unary(pb_frame *f, int64_t operation, pb_thread *t, pb_ob
     case PB_TRUTH:
         n = G.PyObject_IsTrue(self);
         return crossing_end_plain(t, f, n < 0, n ? PB_TRUE : PB_FALSE, 0);
+    case PB_ITER: {
+        pb_obj iterator = G.PyObject_GetIter(self);
+        if (iterator != NULL && pb_fetchable(iterator))
+            return crossing_end_plain(t, f, 0, PB_WORD(PB_OBJECT, 1), (int64_t)(intptr_t)iterator);
+        return crossing_end(t, f, iterator);
+    }
     default:
         return crossing_end(t, f, (*(unary *)(void *)((char *)&G + functions[operation]))(self));
     }

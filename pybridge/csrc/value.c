@@ -234,7 +234,10 @@ static int give(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
         int64_t number = pb_hostobj_number(o);
         if (number < 0)
             return give_object(f, at, o, depth);        /* steals */
-        status = cell(f, at, PB_HOST, number);
+        /* With its reference: the number is the host object's as long as this one lives. */
+        if (cell(f, at, PB_WORD(PB_HOST, number), (int64_t)(intptr_t)o) == 0)
+            return 0;
+        status = -1;
     }
     pb_drop(o);
     return status;
@@ -246,7 +249,7 @@ void pb_ungive(pb_frame *f, int64_t from, int64_t to)
     for (int64_t i = from; i < to; i++) {
         int64_t *c = f->cells + 2 * i;
         int tag = PB_TAG(c[0]);
-        if (tag == PB_OBJECT || tag == PB_HEAVY || tag == PB_UNKNOWN)
+        if (tag == PB_OBJECT || tag == PB_HEAVY || tag == PB_UNKNOWN || tag == PB_HOST)
             pb_drop((pb_obj)(intptr_t)c[1]);
         c[0] = PB_NONE;
     }

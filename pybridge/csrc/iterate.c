@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Iteration.  An item at a time in general, because an iterator may do anything between two
+ * items.  Items of a list are read ahead: `pb_fetch` looks at the next ones without moving the
+ * list iterator, and the host moves it by as many as its program has seen.  The host throws
+ * away what it read ahead as soon as anything else has crossed (`pb_state.entered`), so the
+ * program cannot tell.
+ */
+#include "crossing.h"
+
+typedef struct list_iterator {      /* the same from 3.9 to 3.14 */
+    pb_head head;
+    ssize_t index;
+    pb_obj list;                    /* NULL when it is exhausted */
+} list_iterator;
+
+static void result_begin(pb_frame *f)
+{
+    pb_frame_shrink(f);
+    f->text_used = 0;
+}
+
+static int64_t items_end(pb_thread *t, pb_frame *f, int64_t n)
+{
+    int64_t word = n == 0 ? PB_STOP : PB_WORD(PB_TUPLE, n);
+    f->cells[0] = f->base[0] = word;
+    f->cells[1] = f->base[1] = pb_state.entered;    /* when the items were seen */
+    pb_detach(t);
+    return word;
+}
+
+/* The next item: PB_TUPLE of one, or PB_STOP. */
+int64_t pb_next(pb_frame *f, intptr_t iterator)
+{
+    int64_t word = 0, at = 1;
+    pb_thread *t = crossing_begin(f, iterator, &word);
+    if (t == NULL)
+        return word;
+    pb_obj it = (pb_obj)iterator;
+    if (it->type->iternext == NULL) {
+        G.PyErr_SetString(*G.PyExc_TypeError, "the object is not an iterator");
+        return crossing_end(t, f, NULL);
+    }
+    result_begin(f);
+    pb_obj item = it->type->iternext(it);
+    if (item == NULL && G.PyErr_Occurred() != NULL)
+        return crossing_end(t, f, NULL);            /* StopIteration with a value included */
+    if (item != NULL && (pb_give(f, &at, item) != 0 || interrupted(t)))     /* steals item */
+        return crossing_end(t, f, NULL);
+    return items_end(t, f, item != NULL);
+}
+
+/* Can pb_fetch read ahead from this object? */
+int pb_fetchable(pb_obj o)
+{
+    return &o->type->head == G.PyListIter_Type;
+}
+
+/* Move a list iterator by the `seen` items that pb_fetch gave before, and give up to `most`
+ * items from there: PB_TUPLE and the items, or PB_STOP. */
+int64_t pb_fetch(pb_frame *f, intptr_t iterator, int64_t seen, int64_t most)
+{
+    int64_t word = 0, at = 1, n = 0;
+    pb_thread *t = crossing_begin(f, iterator, &word);
+    if (t == NULL)
+        return word;
+    list_iterator *it = (list_iterator *)iterator;
+    if (it->list != NULL)
+        it->index += seen;
+    result_begin(f);
+    while (n < most && it->list != NULL && it->index + n < G.PyList_Size(it->list)) {
+        pb_obj item = pb_dup(G.PyList_GetItem(it->list, it->index + n));
+        if (pb_give(f, &at, item) != 0)             /* steals item */
+            return crossing_end(t, f, NULL);
+        n++;
+    }
+    if (n == 0 && most > 0)
+        pb_xdrop(it->head.type->iternext(&it->head));   /* lets the iterator know its end */
+    return items_end(t, f, n);
+}

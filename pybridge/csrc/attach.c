@@ -14,6 +14,12 @@
  * takes the GIL and deletes the thread state.  It ends after the guest was closed, or with
  * the process: nothing is touched.
  *
+ * When a thread ends, glibc clears its keys one after the other, in the order of their
+ * numbers, those without a destructor too: so does the one by which PyGILState finds a state.
+ * Hence our key is made before the guest's (pb_attach_prepare), so that destructors that run
+ * in PyThreadState_Clear may use PyGILState; and the state is deleted without its help,
+ * because PyGILState_Release ends the process when it does not find the state.
+ *
  * The stack.  PyPy's own check counts bytes from where it believes the stack begins, and
  * knows nothing of the true size; CPython's counts calls.  So each crossing compares the
  * stack pointer with the true end.  NEED_GUEST is what a guest needs to reach its own
@@ -39,6 +45,7 @@ static pthread_once_t ending_once = PTHREAD_ONCE_INIT;
 static void thread_ends(void *pointer)
 {
     pb_thread *t = pointer;
+    pb_tstate tstate = t->tstate;
     if (!t->ours || t->tstate == NULL || pb_state.state != 1)
         return;
     t->inside = 1;
@@ -50,13 +57,19 @@ static void thread_ends(void *pointer)
     while (t->spare_floats > 0)
         pb_drop(t->floats[--t->spare_floats]);
     pb_lease_over();
-    G.PyGILState_Release(1);        /* PyGILState_UNLOCKED, as its PyGILState_Ensure gave */
+    G.PyThreadState_Clear(tstate);
+    G.PyThreadState_DeleteCurrent();    /* and drops the GIL */
     t->inside = 0;
 }
 
 static void key_make(void)
 {
     (void)pthread_key_create(&ending, thread_ends);
+}
+
+void pb_attach_prepare(void)
+{
+    (void)pthread_once(&ending_once, key_make);
 }
 
 static void stack_measure(pb_thread *t)
@@ -80,7 +93,7 @@ static void stack_measure(pb_thread *t)
 static void thread_meet(pb_thread *t)
 {
     stack_measure(t);
-    (void)pthread_once(&ending_once, key_make);
+    pb_attach_prepare();
     (void)pthread_setspecific(ending, t);
 }
 

@@ -54,6 +54,8 @@ typedef struct pb_thread {
 
 extern __thread __attribute__((tls_model("initial-exec"))) pb_thread pb_me;
 
+void pb_attach_prepare(void);               /* before the guest starts */
+
 /* The parts of pb_attach and pb_detach that are not inlined (below, after the lease). */
 void pb_gil_take(pb_thread *t);
 void pb_gil_drop(pb_thread *t);

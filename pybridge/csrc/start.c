@@ -125,6 +125,7 @@ int pb_start(const char *library, const char *program, int isolate,
     }
     G.Py_SetProgramName(name);
     pb_signals_save();
+    pb_attach_prepare();
     if (initialize(error, size) != 0)
         return -1;
     if (arguments_set(argc, argv) != 0 || pb_signals_start() != 0 || pb_hostobj_start() != 0) {

@@ -65,6 +65,10 @@ STOP: int = lib.PB_STOP
 REFUSED: int = lib.PB_REFUSED
 RAISE: int = lib.PB_RAISE
 
+# PB_OBJECT with a length
+LIST_ITERATOR = 1
+MODULE = 2
+
 _SMALL = 2048  # bytes: longer text is passed where it lies
 _SCRATCH = 4096
 _DEEPEST = 400  # as DEEPEST_TAKEN in csrc/value.c
@@ -80,7 +84,8 @@ class _Late:
 
     raise_guest: Callable[[Any], Any]  # (proxy of an exception) -> raises
     classify: Callable[[Any], bool]  # (proxy) -> it is a value after all
-    list_iterator: Callable[[Any], Any]  # (proxy of a list iterator) -> what iterates
+    list_iterator: Callable[[int, Any], Any]  # (handle, proxy) -> what iterates
+    module: Callable[[int, Any], Any]  # (handle, proxy) -> the proxy of a module
     host_object: Callable[[int, int], Any]  # (number, handle) -> the object
 
 
@@ -370,8 +375,9 @@ def _get_other(frame: Frame, ints: Any, doubles: Any, at: int, tag: int, n: int)
     if tag == TUPLE:
         items, at = _get_items(frame, ints, doubles, at + 1, n)
         return tuple(items), at
-    if tag == OBJECT:  # with length 1
-        return late.list_iterator(adopt(frame, payload)), at + 1
+    if tag == OBJECT:  # with a length: one of the two special kinds
+        make = late.list_iterator if n == LIST_ITERATOR else late.module
+        return make(payload, adopt(frame, payload)), at + 1
     if tag == HEAVY:
         return adopt_heavy(payload), at + 1
     if tag == UNKNOWN:

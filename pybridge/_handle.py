@@ -59,6 +59,16 @@ def adopt(frame: Frame, handle: int) -> Any:
     return _proxy(handle, chunk)
 
 
+def adopt_as(cls: type, proxy: Any) -> Any:
+    """The same handle as an object of another proxy class; `proxy` is not used any more."""
+    other = _new(cls)
+    _set(other, "_pybridge_handle", proxy._pybridge_handle)
+    _set(other, "_pybridge_chunk", proxy._pybridge_chunk)
+    if _scopes:
+        _scope_note(other)
+    return other
+
+
 def adopt_nothing(handle: int) -> None:
     """Release `handle` at the next sweep: no proxy is wanted."""
     ffi.cast("int64_t *", _release.chunk_new().address)[0] = handle

@@ -42,7 +42,7 @@ class ListIterator:
         "_pybridge_seen",
     )
 
-    def __init__(self, proxy: Any) -> None:
+    def __init__(self, handle: int, proxy: Any) -> None:
         self._pybridge_proxy = proxy
         self._pybridge_items: list[Any] = []
         self._pybridge_seen = 0

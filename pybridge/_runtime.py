@@ -18,7 +18,7 @@ import os
 import sys
 import _thread
 
-from pybridge import _guest, _values
+from pybridge import _guest, _module, _values
 from pybridge._callback import set_up
 from pybridge._core import ffi, lib
 from pybridge._errors import GuestClosed, StartError
@@ -34,7 +34,7 @@ guest: Any = None  # the _probe.Guest that runs
 failure = ""
 _lock = _thread.allocate_lock()
 _starter = 0
-_REGISTERED = _values  # imported for the rows that it adds to the tables of _convert
+_REGISTERED = _values, _module  # imported for the rows that it adds to the tables of _convert
 
 
 def start(python: str | None = None) -> None:

@@ -19,6 +19,7 @@ from collections import namedtuple
 
 from pybridge import _guest
 from pybridge._convert import (
+    MODULE,
     OBJECT,
     VALUE,
     Frame,
@@ -181,6 +182,8 @@ _TABLE: dict[tuple[str, str], _Row] = {
     },
 }
 _NUMBERS = {key: number for number, key in enumerate(_TABLE, 1)}
+# Types with a proxy class of their own
+_SPECIAL = {("builtins", "module"): OBJECT | MODULE << 8}
 _factories: dict[str, Any] = {}
 
 
@@ -236,6 +239,9 @@ def _classify(proxy: Any) -> bool:
     address, module, name, genuine = _guest.call("facts", proxy)
     number = _NUMBERS.get((module, name), 0) if genuine else 0
     frame = frame_get()
+    if genuine and (module, name) in _SPECIAL:
+        take(frame, lib.pb_kind_set(frame.mem, address, _SPECIAL[module, name], 0))
+        return True
     if number == 0:
         take(frame, lib.pb_kind_set(frame.mem, address, OBJECT, 0))
         return False

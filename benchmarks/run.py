@@ -152,8 +152,11 @@ def main() -> None:
     print(f"{'':32} {'native':>9} {'bridge':>9} {'ratio':>7} {'median':>7}   goal")
     for r in table:
         goal = "" if r["goal"] is None else f"<= {r['goal']}"
-        met = "" if r["goal"] is None else (
-            "met" if r["ratio_of_minima"] <= r["goal"] else "MISSED")  # type: ignore[operator]
+        met = (
+            ""
+            if r["goal"] is None
+            else ("met" if r["ratio_of_minima"] <= r["goal"] else "MISSED")
+        )  # type: ignore[operator]
         print(f"{r['row']:32} {r['native_ns']:6.1f} ns {r['bridge_ns']:6.1f} ns "
               f"{r['ratio_of_minima']:7.2f} {r['median_ratio']:7.2f}   {goal:7} {met}")  # fmt: skip
     start = start_up(guest, 9)

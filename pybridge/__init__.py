@@ -10,8 +10,8 @@ through proxies.  Importing pybridge starts nothing.
 
 from pybridge._api import (
     Statistics,
-    eval,  # noqa: A004
-    exec,  # noqa: A004
+    eval,
+    exec,
     import_module,
     start,
     statistics,

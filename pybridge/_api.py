@@ -8,8 +8,10 @@ from collections import namedtuple
 from itertools import count
 
 from pybridge import _guest, _release, _runtime, _table
-from pybridge._convert import Handle, frame_get, take
+from pybridge._convert import take
 from pybridge._core import lib
+from pybridge._frame import frame_get
+from pybridge._handle import Handle
 from pybridge._host import hidden
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -66,7 +68,7 @@ def _note_path(error: BaseException) -> None:
 
 
 @hidden
-def eval(source: str, namespace: Any = None) -> Any:  # noqa: A001 - the public name
+def eval(source: str, namespace: Any = None) -> Any:
     """Evaluate a Python expression in the guest and give its value.
 
     `namespace`: None for the guest's `__main__`, a guest dict, or a host dict, whose values
@@ -77,7 +79,7 @@ def eval(source: str, namespace: Any = None) -> Any:  # noqa: A001 - the public 
 
 
 @hidden
-def exec(source: str, namespace: Any = None) -> None:  # noqa: A001 - the public name
+def exec(source: str, namespace: Any = None) -> None:
     """Execute Python statements in the guest.
 
     `namespace` as in `eval`; with a host dict, the names that the statements bind are

@@ -10,20 +10,20 @@ exception; the same object comes back if nobody catches it.
 
 from __future__ import annotations
 
-
 from pybridge import _guest
-from pybridge._convert import Frame, fallbacks, get, keep, put
+from pybridge._convert import fallbacks, get, keep, put
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
-from pybridge._frame import BASE, frame_of_callback
+from pybridge._frame import BASE, Frame, frame_of_callback
 from pybridge._host import hidden
 from pybridge._raised import guest_exception
 from pybridge._table import guest_object, objects, put_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
-    from pybridge._convert import Encoder
     from typing import Any
+
+    from pybridge._convert import Encoder
 
 _FLOAT: int = lib.PB_FLOAT
 
@@ -158,7 +158,7 @@ def _signature(function: Any) -> tuple[Any, ...]:
 
 def _passable(x: Any) -> Any:
     """A default or annotation as it crosses; its repr where it cannot."""
-    from pybridge._convert import frame_get, frames
+    from pybridge._frame import frame_get, frames
 
     frame = frame_get()
     try:

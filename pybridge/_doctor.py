@@ -165,11 +165,12 @@ def _timed(name: str, loop: Callable[[int], Any]) -> Section:
 
 
 def _nanoseconds(loop: Callable[[int], Any]) -> float:
-    """What one turn costs."""
-    n, seconds, begin = 1000, 0.0, perf_counter()
-    while seconds < _RUN or perf_counter() - begin < _WARM:
-        n = 2 * n if seconds < _RUN else n
-        seconds = _seconds(loop, n)
+    """What one turn costs.  How many turns make a run is found out when the JIT is warm."""
+    n, begin = 1000, perf_counter()
+    while perf_counter() - begin < _WARM:
+        loop(n)
+    while _seconds(loop, n) < _RUN:
+        n *= 2
     return 1e9 * min(_seconds(loop, n) for _ in range(_RUNS)) / n
 
 
@@ -324,7 +325,7 @@ def _symbols_text(s: Section) -> str:
         ("self-test", "passed" if s["selftest"] else "FAILED"),
         ("hidden", f"{s['hidden']} names of the host, while the guest loads something"),
         ("bound", f"{s['prebound']} lazy calls of the host, in advance"),
-        ("redirected", f"{s['redirected']} uses of dlopen in the guest"),
+        ("redirected", f"uses of dlopen in the guest: {s['redirected']}"),
     ]
     return _block("symbols", rows)
 

@@ -15,7 +15,6 @@ without a call: the chunk too belongs to the frame alone until it is full.
 
 from __future__ import annotations
 
-
 from pybridge import _release
 from pybridge._core import ffi, lib
 
@@ -44,6 +43,7 @@ class Frame:
     """
 
     __slots__ = (
+        "address",
         "base",
         "buffer",
         "capacity",
@@ -52,7 +52,6 @@ class Frame:
         "fill",
         "keep",
         "last",
-        "address",
         "owner",
         "scratch",
         "used",

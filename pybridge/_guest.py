@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 
-from pybridge._convert import frame_get, interned, put, put_arguments, take
+from pybridge._convert import interned, put, put_arguments, take
 from pybridge._core import lib
+from pybridge._frame import frame_get
 from pybridge._host import hidden
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -34,9 +35,7 @@ def import_guest(name: str) -> Any:
 def get_attribute(x: Any, name: str) -> Any:
     """An attribute of a guest object."""
     frame = frame_get()
-    return take(
-        frame, lib.pb_get_attribute(frame.mem, x._pybridge_handle, interned(name))
-    )
+    return take(frame, lib.pb_get_attribute(frame.mem, x._pybridge_handle, interned(name)))
 
 
 @hidden

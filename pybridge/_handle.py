@@ -38,8 +38,8 @@ class Handle:
 
 
 # Proxy classes override __setattr__; these reach the slots all the same.
-set_handle = Handle._pybridge_handle.__set__  # type: ignore[attr-defined]
-set_chunk = Handle._pybridge_chunk.__set__  # type: ignore[attr-defined]
+set_handle = Handle._pybridge_handle.__set__  # type: ignore[attr-defined, misc]
+set_chunk = Handle._pybridge_chunk.__set__  # type: ignore[attr-defined, misc]
 _new = object.__new__
 _set = object.__setattr__
 
@@ -61,7 +61,7 @@ def adopt(frame: Frame, handle: int) -> Any:
 
 def adopt_as(cls: type, proxy: Any) -> Any:
     """The same handle as an object of another proxy class; `proxy` is not used any more."""
-    other = _new(cls)
+    other: Any = _new(cls)
     _set(other, "_pybridge_handle", proxy._pybridge_handle)
     _set(other, "_pybridge_chunk", proxy._pybridge_chunk)
     if _scopes:
@@ -117,7 +117,7 @@ def release(proxy: Any) -> None:
     lib.pb_release_handle(handle)
 
 
-class scope:  # noqa: N801 - used as a function: `with pybridge.scope():`
+class scope:
     """A context manager that releases, on leaving, the proxies made inside it.
 
     Only those that this thread made.  `s.keep(x)` takes a proxy out and returns it.  Scopes

@@ -8,35 +8,45 @@ import gc
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable, TypeVar
 
-try:
-    from __pypy__ import hidden_applevel as hidden  # no traceback shows the function's frames
-    from __pypy__ import newdict
-    from __pypy__ import strategy as list_strategy
-    from __pypy__ import utf8content as utf8  # a str is UTF-8 inside: no copy
+    _F = TypeVar("_F", bound=Callable[..., Any])
 
-    def module_dict() -> dict[Any, Any]:
-        """A dict whose look-ups fold to constants in traces when the key is one."""
-        return newdict("module")  # type: ignore[no-any-return]
-
-except ImportError:
-
-    def hidden(function: Any) -> Any:
-        """No such thing here: tracebacks show the bridge's own frames."""
-        return function
+    def hidden(function: _F) -> _F:
+        """Mark a function whose frames no traceback shows; nothing on a CPython host."""
 
     def list_strategy(x: list[Any]) -> str:
-        """Lists are plain here."""
-        return ""
+        """How the host stores a list: as raw numbers, say; "" on a CPython host."""
 
     def utf8(s: str) -> bytes:
-        """The text in UTF-8, lone surrogates included."""
-        return s.encode("utf-8", "surrogatepass")
+        """The text in UTF-8, lone surrogates included; PyPy does not copy it."""
 
     def module_dict() -> dict[Any, Any]:
-        """A plain dict."""
-        return {}
+        """A dict whose look-ups fold to constants in PyPy's traces when the key is one."""
+
+else:
+    try:
+        from __pypy__ import hidden_applevel as hidden
+        from __pypy__ import newdict
+        from __pypy__ import strategy as list_strategy
+        from __pypy__ import utf8content as utf8
+
+        def module_dict():
+            return newdict("module")
+
+    except ImportError:
+
+        def hidden(function):
+            return function
+
+        def list_strategy(x):
+            return ""
+
+        def utf8(s):
+            return s.encode("utf-8", "surrogatepass")
+
+        def module_dict():
+            return {}
 
 
 collect_step = getattr(gc, "collect_step", None)  # PyPy only

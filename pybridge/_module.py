@@ -18,8 +18,9 @@ attribute is given, as on one interpreter.
 from __future__ import annotations
 
 from pybridge import _guest
-from pybridge._convert import frame_get, late, put, take
+from pybridge._convert import late, put, take
 from pybridge._core import ffi, lib
+from pybridge._frame import frame_get
 from pybridge._handle import Handle, adopt_as
 from pybridge._host import hidden, module_dict
 from pybridge._proxy import Proxy

@@ -114,11 +114,17 @@ _PUT_NONE = "put(frame, put(frame, 0, other), None)"
 def _methods(op: Operator) -> list[str]:
     name, operation = op.name, op.operation
     if op.shape == "unary":
-        return [_UNARY.format(name=name, operation=operation, wrap=op.result and f"as_{op.result}")]
+        return [
+            _UNARY.format(name=name, operation=operation, wrap=op.result and f"as_{op.result}")
+        ]
     if op.shape == "item":
         return [_ITEM.format(name=name, operation=operation)]
     if op.shape == "compare":
-        return [_OPERAND.format(name=name, more="", put=_PUT_ONE, call="pb_operate", operation=operation)]
+        return [
+            _OPERAND.format(
+                name=name, more="", put=_PUT_ONE, call="pb_operate", operation=operation
+            )
+        ]
     power = op.shape == "power"
     texts = [
         _OPERAND.format(

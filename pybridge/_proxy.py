@@ -14,25 +14,18 @@ from __future__ import annotations
 import builtins
 
 from pybridge import _guest, _handle, _iterate, _operators
-from pybridge._convert import (
-    STOP,
-    frame_get,
-    frames,
-    get,
-    interned,
-    put,
-    put_arguments,
-    take,
-)
+from pybridge._convert import STOP, get, interned, put, put_arguments, take
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
-from pybridge._frame import BASE
+from pybridge._frame import BASE, frame_get, frames
 from pybridge._handle import Handle
 from pybridge._host import hidden
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterator
+    from collections.abc import Iterator
+    from typing import Any, Callable
+
 
 class _GuestAttribute:
     """A name that every host class has: read from a proxy it is the guest's."""
@@ -121,7 +114,7 @@ class Proxy(Handle):
     """
 
     __slots__ = ()
-    __class__ = _GuestAttribute("__class__", type)  # type: ignore[assignment]
+    __class__ = _GuestAttribute("__class__", type)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(
@@ -145,9 +138,7 @@ class Proxy(Handle):
     @hidden
     def __delattr__(self, name: str) -> None:
         frame = frame_get()
-        take(
-            frame, lib.pb_delete_attribute(frame.mem, self._pybridge_handle, interned(name))
-        )
+        take(frame, lib.pb_delete_attribute(frame.mem, self._pybridge_handle, interned(name)))
 
     @hidden
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

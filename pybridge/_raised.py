@@ -20,20 +20,22 @@ from __future__ import annotations
 import builtins
 import sys
 import types
+import weakref
 
 from pybridge import _guest
-from pybridge._convert import ERROR, Frame, fallbacks, frame_get, frames, late, put
-from pybridge._convert import put_arguments, take
+from pybridge._convert import ERROR, fallbacks, late, put, put_arguments, take
 from pybridge._core import lib
 from pybridge._errors import ConversionError
+from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import Handle, adopt
 from pybridge._host import hidden
 from pybridge._table import guest_object, put_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
-    from pybridge._convert import Encoder
     from typing import Any
+
+    from pybridge._convert import Encoder
 
 _GUEST = "__pybridge_guest__"
 _TEXT = "__pybridge_text__"
@@ -124,6 +126,31 @@ def _remember(filename: str, lineno: int, line: str) -> None:
     linecache.cache[filename] = (len(line), None, lines, filename)
 
 
+# Exceptions of the guest whose host objects were passed back as values (not thrown): guest
+# address -> the host's object, which keeps the guest's alive and so the address true.
+_passed: dict[int, Any] = {}
+
+
+def _passed_note(address: int, exc: BaseException) -> None:
+    def forget(reference: Any) -> None:
+        if _passed.get(address) is reference:
+            del _passed[address]
+
+    try:
+        _passed[address] = weakref.ref(exc, forget)
+    except TypeError:  # a CPython host has no weak references to builtin exceptions
+        pass
+
+
+def _passed_find(proxy: Any) -> BaseException | None:
+    reference = _passed.get(proxy._pybridge_handle)
+    exc = None if reference is None else reference()
+    guest = None if exc is None else exc.__dict__.get(_GUEST)
+    return (
+        exc if guest is not None and guest._pybridge_handle == proxy._pybridge_handle else None
+    )
+
+
 class _Described:
     """What `describe_exception` of the guest answers."""
 
@@ -155,6 +182,8 @@ def to_host(proxy: Any, known: dict[int, Any] | None = None) -> BaseException:
     elif proxy._pybridge_handle in known:
         return known[proxy._pybridge_handle][1]  # type: ignore[no-any-return]
     d = _Described(_guest.call("describe_exception", proxy))
+    if d.host is None and d.guests:
+        d.host = _passed_find(proxy)
     if d.host is not None:
         exc: BaseException = d.host
         if d.guests:
@@ -252,6 +281,7 @@ def guest_exception(exc: BaseException, thrown: bool = False) -> int:
             handle = _guest_call("mark_seen", guest, guest_object(exc, False)[0])
             space.pop(_GUEST, None)
             return handle
+        _passed_note(guest._pybridge_handle, exc)
         return _guest_call("mark_seen", guest)
     described = _description(exc)
     try:
@@ -344,4 +374,3 @@ def _exception_encoder(x: Any) -> Encoder | None:
 
 late.raise_guest = _raise_guest
 fallbacks.append(_exception_encoder)
-

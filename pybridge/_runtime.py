@@ -14,9 +14,9 @@ thread, which receives its signals and ends it.
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
-import _thread
 
 from pybridge import _guest, _module, _values
 from pybridge._callback import set_up
@@ -63,7 +63,9 @@ def start(python: str | None = None) -> None:
                 "process: begin a new one"
             )
         if state is CLOSED:
-            raise GuestClosed("the guest was closed and cannot be started again in this process")
+            raise GuestClosed(
+                "the guest was closed and cannot be started again in this process"
+            )
         _starter = me
         try:
             _start(python)

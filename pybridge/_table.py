@@ -18,8 +18,9 @@ from __future__ import annotations
 import _thread
 
 from pybridge import _release
-from pybridge._convert import Frame, frame_get, frames, late, put, take
+from pybridge._convert import late, put, take
 from pybridge._core import ffi, lib
+from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import adopt, adopt_nothing
 
 TYPE_CHECKING = False  # typing costs 20 ms at import

@@ -22,23 +22,22 @@ from pybridge._convert import (
     MODULE,
     OBJECT,
     VALUE,
-    Frame,
     decoders,
     fallbacks,
-    frame_get,
     late,
     put,
     put_build,
     take,
 )
 from pybridge._core import lib
+from pybridge._frame import Frame, frame_get
 from pybridge._handle import Handle
-from pybridge._table import put_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
+    from typing import Any
+
     from pybridge._convert import Encoder
-    from typing import Any, Callable
 
 
 class GuestTimezone(datetime.tzinfo):
@@ -83,12 +82,17 @@ def _timezone_fields(x: datetime.timezone) -> tuple[Any, ...]:
 
 def _time_made(*fields: Any) -> datetime.time:
     *numbers, tz, fold = fields
-    return datetime.time(*numbers, _tzinfo(tz), fold=fold)
+    hour, minute, second, microsecond = numbers
+    return datetime.time(hour, minute, second, microsecond, _tzinfo(tz), fold=fold)
 
 
 def _datetime_made(*fields: Any) -> datetime.datetime:
     *numbers, tz, fold = fields
-    return datetime.datetime(*numbers, _tzinfo(tz), fold=fold)
+    year, month, day, *rest = numbers
+    hour, minute, second, microsecond = rest
+    return datetime.datetime(
+        year, month, day, hour, minute, second, microsecond, _tzinfo(tz), fold=fold
+    )
 
 
 def _tzinfo(tz: Any) -> datetime.tzinfo | None:
@@ -198,7 +202,10 @@ def _factory(build: str) -> Any:
 def _value_encoder(x: Any) -> Encoder | None:
     kind = type(x)
     row = _TABLE.get((kind.__module__, kind.__qualname__))
-    if row is None or getattr(sys.modules.get(kind.__module__), kind.__name__, None) is not kind:
+    if (
+        row is None
+        or getattr(sys.modules.get(kind.__module__), kind.__name__, None) is not kind
+    ):
         return None
     if kind.__qualname__ == "ZoneInfo" and x.key is None:
         return None  # made from a file: it has no name to find it by
@@ -257,4 +264,3 @@ def _classify(proxy: Any) -> bool:
 
 late.classify = _classify
 fallbacks.extend([_value_encoder, _timezone_encoder, _type_encoder])
-

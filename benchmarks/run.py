@@ -146,8 +146,10 @@ def main() -> None:
         text=True,
     ).stdout.strip()
     host = f"{platform.python_implementation()} {platform.python_version()}"
-    print(f"{host} with guest CPython {version}, against CPython {version}; "
-          f"{options.rounds} rounds of {SLICE * 1000:.0f} ms, taking turns on one core")  # fmt: skip
+    print(
+        f"{host} with guest CPython {version}, against CPython {version}; {options.rounds} "
+        f"rounds of {SLICE * 1000:.0f} ms, taking turns on one core"
+    )
     table = rows(guest, options.rounds)
     print(f"{'':32} {'native':>9} {'bridge':>9} {'ratio':>7} {'median':>7}   goal")
     for r in table:
@@ -157,11 +159,16 @@ def main() -> None:
             if r["goal"] is None
             else ("met" if r["ratio_of_minima"] <= r["goal"] else "MISSED")
         )  # type: ignore[operator]
-        print(f"{r['row']:32} {r['native_ns']:6.1f} ns {r['bridge_ns']:6.1f} ns "
-              f"{r['ratio_of_minima']:7.2f} {r['median_ratio']:7.2f}   {goal:7} {met}")  # fmt: skip
+        print(
+            f"{r['row']:32} {r['native_ns']:6.1f} ns {r['bridge_ns']:6.1f} ns "
+            f"{r['ratio_of_minima']:7.2f} {r['median_ratio']:7.2f}   {goal:7} {met}"
+        )
     start = start_up(guest, 9)
-    print(f"start: guest ready after {start['ready_ms']:.0f} ms, its own start {start['own_ms']:.0f} ms, "
-          f"extra {start['extra_ms']:.0f} ms (median {start['median_extra_ms']:.0f})   goal <= 60 ms")  # fmt: skip
+    print(
+        f"start: guest ready after {start['ready_ms']:.0f} ms, its own start "
+        f"{start['own_ms']:.0f} ms, extra {start['extra_ms']:.0f} ms "
+        f"(median {start['median_extra_ms']:.0f})   goal <= 60 ms"
+    )
     out = HERE / "out"
     out.mkdir(exist_ok=True)
     (out / "results.json").write_text(

@@ -138,7 +138,7 @@ def _ask(function: Any, attribute: str) -> Any:
 
 
 def _signature(function: Any) -> tuple[Any, ...]:
-    """((name, kind, (default,) or (), (annotation,) or ()), ...), (return annotation,) or ()."""
+    """((name, kind, (default,) or (), (annotation,) or ()), ...), (annotation back,) or ()."""
     import inspect
 
     signature = inspect.signature(function)

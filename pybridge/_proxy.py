@@ -91,7 +91,8 @@ def _proxy_repr(self: Any) -> str:
     except Exception as error:
         if self._pybridge_handle == 0:
             return "<released proxy>"
-        return f"<proxy of a guest object at {self._pybridge_handle:#x} ({type(error).__name__} in its repr)>"
+        address, kind = self._pybridge_handle, type(error).__name__
+        return f"<proxy of a guest object at {address:#x} ({kind} in its repr)>"
 
 
 def _class_of(x: Any) -> Any:

@@ -81,8 +81,8 @@ def _same(python: str | None) -> None:
         asked = os.path.join(asked, "bin", "python")
     if os.path.realpath(asked) != os.path.realpath(guest.executable):
         raise StartError(
-            f"the guest {guest.executable} runs already, so {python} cannot be started: a process "
-            "has one guest; call pybridge.start(python=...) before the first use"
+            f"the guest {guest.executable} runs already, so {python} cannot be started: a "
+            "process has one guest; call pybridge.start(python=...) before the first use"
         )
 
 

@@ -126,4 +126,19 @@ static inline void pb_xdrop(pb_obj o /*steals, may be NULL*/)
         pb_drop(o);
 }
 
+/* An int of a single digit, read where it lies: most ints are.  1, or 0: ask the guest.  Its
+ * header word is a signed digit count up to 3.11, then a tag: count << 3 | sign. */
+static inline int pb_int_small(pb_obj o /*borrowed, an exact int*/, int64_t *value)
+{
+    int64_t word = ((const int64_t *)o)[2], digit = ((const uint32_t *)o)[6];
+    if (G.refcounts_by_call)
+        return 0;
+    if (G.minor <= 11) {
+        *value = word * digit;
+        return word >= -1 && word <= 1;
+    }
+    *value = (1 - (word & 3)) * digit;
+    return word >> 3 <= 1;
+}
+
 #endif

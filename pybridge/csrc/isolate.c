@@ -15,16 +15,17 @@
  * names as ever.
  *
  * - Windows.  The guest loads things through `dlopen`, so that name, in libpython and in
- *   each object that appears during a guest dlopen, is pointed at `guest_dlopen`: lock,
- *   hide, dlopen with RTLD_NOW, show, unlock.  Nothing may stay lazy, because a lazy call
- *   looks its name up outside the window.  dlopen(NULL), by which ctypes.pythonapi asks
- *   for "the program", answers libpython.
- * - The host's own lazy calls of hidden names are bound before the first window, as they
- *   could come due on another thread inside one.
- * - Symbol tables are written only inside a window and are read-only between them; slots
- *   are written once, and their pages get back the protection that the linker left.
- * - An extension module that the host has loaded cannot serve the guest as well: it is
- *   bound to the host.  Such a dlopen fails with a sentence instead of crashing later.
+ *   each object that appears during a guest dlopen, is pointed at `guest_dlopen`: hide,
+ *   dlopen with RTLD_NOW, patch what is new, show.  Nothing may stay lazy, because a lazy
+ *   call looks its name up outside the window.  dlopen(NULL), by which ctypes.pythonapi
+ *   asks for "the program", answers libpython.
+ * - The host.  Its lazy calls of hidden names are bound before the first window, as they
+ *   could come due on another thread inside one; and its `dlopen`, in the objects that
+ *   define such names (so in the interpreter), waits for windows to close.
+ * - Pages.  Symbol tables are writable only inside a window; slots are written once.  All
+ *   get back the protection that the linker left.
+ * - An extension module that the host has loaded is bound to the host and cannot serve the
+ *   guest as well.  Such a dlopen fails with a sentence instead of crashing later.
  *
  * Tried and rejected.  Rebinding the slots of guest objects after dlopen: too late for
  * static constructors (matplotlib's ft2font made strings with the host's functions and
@@ -32,17 +33,22 @@
  * same pthread keys (3.11 crashes in PyGILState_Ensure) and few namespaces fit.  Hiding
  * for good: host modules imported later bind to the guest.
  *
- * Holes that remain.  A host thread that loads an extension module, or first runs a lazy
- * call of one it loaded lazily, inside a window.  dlsym(RTLD_DEFAULT, "Py...") by guest
- * code outside a window finds the host's name.  dlopen by an address from dlsym, or in a
- * library that the host loaded first, is not redirected.  A host module with a missing Py
- * name binds to libpython instead of failing.
+ * Holes that remain.  On another thread inside a window, the host's dlsym misses hidden
+ * names, and a module that the host loaded after the start may take the guest's: by its
+ * own dlopen, or by a lazy call if it was loaded lazily.  dlsym(RTLD_DEFAULT, "Py...") by
+ * guest code outside a window finds the host's name.  dlopen by an address from dlsym, in
+ * a library that the host loaded first, or in a constructor, is not redirected.  A host
+ * module with a missing Py name binds to libpython instead of failing.
  *
- * Threads.  Any thread may call.  One lock, recursive because a constructor may dlopen,
- * held across the guest's dlopen and across fork; it protects all that is static here.
- * Constructors run under it, as they run under the linker's own lock, so it adds no wait
- * that dlopen does not have: order guest GIL, this lock, linker's lock.  dlerror is the
- * caller's: after a dlopen that failed, nothing here calls the linker.
+ * Threads.  Any thread may call.  Two locks, recursive because a constructor may dlopen:
+ * guest_lock for all that is static here, held over guest dlopens and over fork; load_lock
+ * for the linker's time, held over windows and over host dlopens.  The host may run code
+ * between its preparations for a fork and the fork, and its GIL may be held in its dlopen:
+ * so that one must not wait for the first lock.  Order: guest GIL, guest_lock, load_lock,
+ * the linker's own.  The linker holds its own over a dlopen and the constructors too, so
+ * ours add no wait that dlopen does not have.
+ *
+ * dlerror is the caller's: after a dlopen that failed, nothing here calls the linker.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -78,39 +84,45 @@ typedef struct name {
     uintptr_t guest;            /* found in libpython, or 0 */
 } name;
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static __thread __attribute__((tls_model("initial-exec"))) unsigned held;
+static pthread_mutex_t guest_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t load_lock = PTHREAD_MUTEX_INITIALIZER;
+static __thread __attribute__((tls_model("initial-exec"))) unsigned guest_held, load_held;
 
 static pb_isolate_report report;
 static const char *library_name;    /* libpython's; NULL until loaded */
 static owner *owners;           /* oldest first */
 static name *names;
 static size_t owner_count, name_count;
-static unsigned windows;        /* open ones: nested, all of the thread with the lock */
+static unsigned windows;        /* open ones: nested, all of one thread */
+static int forks_watched;
 
-/* Counted per thread.  A recursive pthread mutex knows its owner by thread id, and the
- * child of a fork has another. */
-static void lock(void)
+static void *guest_dlopen(const char *file, int flags);
+static void *host_dlopen(const char *file, int flags);
+static void on_fork_child(void);
+
+/* A recursive pthread mutex knows its owner by thread id, and the child of a fork has
+ * another; so the thread counts for itself. */
+static void lock_take(pthread_mutex_t *mutex, unsigned *mine)
 {
-    if (held++ == 0)
-        (void)pthread_mutex_lock(&mutex);
+    if ((*mine)++ == 0)
+        (void)pthread_mutex_lock(mutex);
 }
 
-static void unlock(void)
+static void lock_give(pthread_mutex_t *mutex, unsigned *mine)
 {
-    if (--held == 0)
-        (void)pthread_mutex_unlock(&mutex);
+    if (--*mine == 0)
+        (void)pthread_mutex_unlock(mutex);
 }
 
 void pb_isolate_fork_before(void)
 {
-    lock();
+    lock_take(&guest_lock, &guest_held);
 }
 
 void pb_isolate_fork_after(int child)
 {
-    (void)child;                /* the thread and its count are the same on both sides */
-    unlock();
+    (void)child;                /* this thread's count is the same on both sides */
+    lock_give(&guest_lock, &guest_held);
 }
 
 const pb_isolate_report *pb_isolate_state(void)
@@ -152,7 +164,8 @@ static int is_bridge(const pb_elf *object)
 static int is_hideable(const pb_elf *object, const ElfW(Sym) *symbol)
 {
     const char *text = pb_elf_symbol_name(object, symbol);
-    const unsigned bind = ELF64_ST_BIND(symbol->st_info), kind = ELF64_ST_TYPE(symbol->st_info);
+    const unsigned bind = ELF64_ST_BIND(symbol->st_info);
+    const unsigned kind = ELF64_ST_TYPE(symbol->st_info);
 
     return is_python(text) && !starts(text, "PyPy") && !starts(text, "_PyPy")
         && symbol->st_value != 0 && symbol->st_shndx != SHN_ABS
@@ -230,52 +243,54 @@ static uintptr_t name_definition(const name *n)
     return 0;
 }
 
-/* Slot visitor: a lazy call holds an address in its own object until it is bound.  One that
- * is bound to its own object looks the same and is left as it is, because the answer is. */
-static int call_prebind(const pb_elf *object, const pb_elf_slot *slot, void *unused)
+/* What a still lazy call of `n` will find, or 0. */
+static uintptr_t call_target(const pb_elf *object, const ElfW(Sym) *symbol, const name *n)
 {
-    const name *n;
-    uintptr_t address;
+    if (symbol->st_shndx != SHN_UNDEF)      /* the object's own, unless there is an older */
+        return n->global != 0 ? n->global : object->base + symbol->st_value;
+    if (n->global != 0 && !pb_elf_contains(object, n->global))
+        return n->global;
+    return name_definition(n);      /* its own call stub would call itself */
+}
 
-    (void)unused;
-    if (!slot->is_call || !pb_elf_contains(object, *slot->address))
+/* Slot visitor for the host's objects.  A lazy call holds an address in its own object
+ * until it is bound; so does one that is bound to its own object. */
+static int host_slot_prepare(const pb_elf *object, const pb_elf_slot *slot, void *is_owner)
+{
+    const ElfW(Sym) *symbol = slot->symbol;
+    const int own = symbol->st_shndx != SHN_UNDEF;
+    const name *n;
+    uintptr_t target;
+
+    if (*(int *)is_owner && !own && strcmp(slot->name, "dlopen") == 0)
+        return pb_elf_slot_store(object, slot, (uintptr_t)host_dlopen);
+    if (!slot->is_call || !pb_elf_contains(object, *slot->address)
+        || (own && *slot->address == object->base + symbol->st_value))
         return 0;
     n = name_find(slot->name);
-    if (n == NULL)
+    target = n != NULL ? call_target(object, symbol, n) : 0;
+    if (target == 0)
         return 0;
-    address = n->global;
-    if (slot->symbol->st_shndx != SHN_UNDEF && address == 0)
-        address = object->base + slot->symbol->st_value;
-    if (slot->symbol->st_shndx == SHN_UNDEF
-        && (address == 0 || pb_elf_contains(object, address)))
-        address = name_definition(n);       /* its own call stub would call itself */
-    if (address == 0 || address == *slot->address)
-        return 0;
-    if (pb_elf_slot_store(object, slot, address) < 0)
-        return -1;
     report.prebound++;
-    return 0;
+    return pb_elf_slot_store(object, slot, target);
 }
 
-static int calls_prebind(const pb_elf *object, void *unused)
+static int host_prepare_object(const pb_elf *object, void *unused)
 {
-    return pb_elf_each_slot(object, call_prebind, unused);
+    int is_owner = 0;
+
+    (void)unused;
+    for (size_t i = 0; i < owner_count; i++)
+        is_owner |= owners[i].start == object->start && !is_bridge(object);
+    return pb_elf_each_slot(object, host_slot_prepare, &is_owner);
 }
 
-static void names_forget(void)
+/* Collect the names, keep the owners loaded, bind what is lazy.  0, or -1 with errno. */
+static int host_prepare(void)
 {
-    free(owners);
-    free(names);
-    owners = NULL;
-    names = NULL;
-    owner_count = name_count = 0;
-}
+    const pb_elf_census nothing = {0};
 
-/* Collect, keep the owners loaded, bind what is lazy.  0, or -1 with errno. */
-static int names_prepare(void)
-{
-    names_forget();
-    report = (pb_isolate_report){0};
+    owner_count = name_count = 0;           /* of a load that failed */
     if (pb_elf_each(names_collect, NULL) < 0) {
         errno = ENOMEM;
         return -1;
@@ -295,7 +310,10 @@ static int names_prepare(void)
         names[i].global = (uintptr_t)dlsym(RTLD_DEFAULT, names[i].text);
         report.hidden += names[i].symbol != NULL;
     }
-    return pb_elf_each(calls_prebind, NULL);
+    if (!forks_watched && (errno = pthread_atfork(NULL, NULL, on_fork_child)) != 0)
+        return -1;
+    forks_watched = 1;
+    return pb_elf_each_since(&nothing, host_prepare_object, NULL) < 0 ? -1 : 0;
 }
 
 /* ---- windows ---- */
@@ -333,17 +351,13 @@ static void names_show(void)
         (void)pb_elf_pages_close(&owners[i].pages);
 }
 
-static void *guest_dlopen(const char *file, int flags);
-static void *host_dlopen(const char *file, int flags);
-
 /* Slot visitor for the guest's objects. */
-static int slot_patch(const pb_elf *object, const pb_elf_slot *slot, void *unused)
+static int guest_slot_patch(const pb_elf *object, const pb_elf_slot *slot, void *unused)
 {
-    const int defined_here = slot->symbol->st_shndx != SHN_UNDEF;
     const name *n;
 
     (void)unused;
-    if (defined_here)
+    if (slot->symbol->st_shndx != SHN_UNDEF)
         return 0;
     if (strcmp(slot->name, "dlopen") == 0) {
         if (*slot->address != (uintptr_t)guest_dlopen
@@ -357,45 +371,46 @@ static int slot_patch(const pb_elf *object, const pb_elf_slot *slot, void *unuse
     return 0;
 }
 
-static int slots_patch(const pb_elf *object, void *unused)
+static int guest_patch_object(const pb_elf *object, void *unused)
 {
-    return pb_elf_each_slot(object, slot_patch, unused);
-}
-
-/* Visitor: the host's dlopen waits for windows to close. */
-static int host_slot_patch(const pb_elf *object, const pb_elf_slot *slot, void *unused)
-{
-    (void)unused;
-    if (slot->symbol->st_shndx == SHN_UNDEF && strcmp(slot->name, "dlopen") == 0)
-        (void)pb_elf_slot_store(object, slot, (uintptr_t)host_dlopen);
-    return 0;
-}
-
-static int host_slots_patch(const pb_elf *object, void *unused)
-{
-    for (size_t i = 0; i < owner_count && !is_bridge(object); i++)
-        if (owners[i].start == object->start)
-            return pb_elf_each_slot(object, host_slot_patch, unused);
-    return 0;
+    return pb_elf_each_slot(object, guest_slot_patch, unused);
 }
 
 /* Hide the names for one dlopen: 0 and a census for window_close, or -1 with errno. */
 static int window_open(pb_elf_census *before)
 {
-    if (pb_elf_census_take(before) < 0)
-        return -1;
-    if (names_hide() == 0)
-        return 0;
-    pb_elf_census_free(before);
+    lock_take(&load_lock, &load_held);
+    if (pb_elf_census_take(before) == 0) {
+        if (names_hide() == 0)
+            return 0;
+        pb_elf_census_free(before);
+    }
+    lock_give(&load_lock, &load_held);
     return -1;
 }
 
 static void window_close(pb_elf_census *before, int loaded)
 {
-    names_show();
     if (loaded)
-        (void)pb_elf_each_since(before, slots_patch, NULL);
+        (void)pb_elf_each_since(before, guest_patch_object, NULL);
+    names_show();
+    lock_give(&load_lock, &load_held);
     pb_elf_census_free(before);
+}
+
+/* In the child of any fork, also one that the guest makes without asking us: what another
+ * thread held or had begun has no one to end it. */
+static void on_fork_child(void)
+{
+    if (guest_held == 0) {
+        guest_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+        if (windows > 0) {
+            windows = 1;
+            names_show();
+        }
+    }
+    if (load_held == 0)
+        load_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }
 
 /* ---- the guest's dlopen ---- */
@@ -437,9 +452,9 @@ static void *host_dlopen(const char *file, int flags)
 
     if (file == NULL || *file == '\0')
         return dlopen(file, flags);
-    lock();
+    lock_take(&load_lock, &load_held);
     handle = dlopen(pb_elf_search(caller, file, path, sizeof path), flags);
-    unlock();
+    lock_give(&load_lock, &load_held);
     return handle;
 }
 
@@ -457,7 +472,7 @@ static void *guest_dlopen(const char *file, int flags)
         return dlopen(library_name, flags | RTLD_NOLOAD);
     if (flags & RTLD_LAZY)
         now = (flags & ~RTLD_LAZY) | RTLD_NOW;
-    lock();
+    lock_take(&guest_lock, &guest_held);
     file = pb_elf_search(caller, file, path, sizeof path);
     if (window_open(&before) < 0) {
         handle = refuse(file, "is not loaded, the host's Py names cannot be hidden", errno);
@@ -475,7 +490,7 @@ static void *guest_dlopen(const char *file, int flags)
         handle = refuse(file, "serves the host already, two interpreters cannot share it", 0);
     }
 done:
-    unlock();
+    lock_give(&guest_lock, &guest_held);
     return handle;
 }
 
@@ -511,8 +526,7 @@ static int is_rival(const pb_elf *object, void *closure)
  * same extension modules, only by this text: it tells version, date and compiler. */
 static const char *version_by(uintptr_t get_version)
 {
-    const char *(*function)(void) = (const char *(*)(void))get_version;
-    return function != NULL ? function() : "";
+    return get_version != 0 ? ((const char *(*)(void))get_version)() : "";
 }
 
 /* In a window: learn what the names mean in libpython, and see that the whole process now
@@ -532,55 +546,58 @@ static const char *selftest(void *libpython)
     return NULL;
 }
 
-/* The host is as it was after a failure, but for early binding.  new, or NULL. */
+/* After a failure the host is as it was, but that its lazy calls are bound and its dlopen
+ * takes load_lock.  new, or NULL. */
 static void *load_hidden(const char *path, char *error, size_t size)
 {
     const name *version;
-    const char *host_version = "", *text, *wrong = NULL;
+    uintptr_t version_function;
+    const char *host_version, *wrong = NULL;
     struct link_map *map = NULL;
-    const pb_elf_census nothing = {0};
     pb_elf_census before;
     void *loaded;
-    int prepared = 0, twin = 0;
+    int twin = 0;
 
-    if (names_prepare() == 0) {
-        (void)pb_elf_each_since(&nothing, host_slots_patch, NULL);
-        version = name_find("Py_GetVersion");
-        host_version = version_by(version != NULL ? name_definition(version) : 0);
-        prepared = window_open(&before) == 0;
-    }
-    if (!prepared) {
-        say(error, size, "%s is not loaded: the host's Py names cannot be hidden (%s); allow "
-            "mprotect on loaded libraries, or switch isolation off", path, strerror(errno));
-        return NULL;
-    }
+    if (host_prepare() < 0)
+        goto cannot_hide;
+    version = name_find("Py_GetVersion");
+    version_function = version != NULL ? name_definition(version) : 0;
+    host_version = version_by(version_function);
+    if (window_open(&before) < 0)
+        goto cannot_hide;
     loaded = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
     if (loaded == NULL) {
-        text = dlerror();
-        say(error, size, "%s cannot be loaded: %s; the guest must be a CPython of this machine's "
-            "kind, with its shared library intact", path, text != NULL ? text : "no reason given");
-    } else {
+        say(error, size, "%s cannot be loaded: %s; the guest must be a CPython for this "
+            "machine with its shared library intact", path, dlerror());
+    } else if (dlinfo(loaded, RTLD_DI_LINKMAP, &map) == 0) {
+        library_name = map->l_name;         /* before anything may ask guest_dlopen for it */
         wrong = selftest(loaded);
-        twin = strcmp(host_version, version_by((uintptr_t)dlsym(loaded, "Py_GetVersion"))) == 0;
+        version_function = (uintptr_t)dlsym(loaded, "Py_GetVersion");
+        twin = strcmp(host_version, version_by(version_function)) == 0;
     }
-    window_close(&before, loaded != NULL && wrong == NULL && !twin);
+    window_close(&before, map != NULL && wrong == NULL && !twin);
     if (loaded == NULL)
         return NULL;
     if (twin)
-        say(error, size, "%s is not loaded: the host is the same build of CPython (%s), and two "
-            "interpreters cannot share extension modules; use a guest of another version, or "
-            "PyPy as the host", path, host_version);
+        say(error, size, "%s is not loaded: the host is the same build of CPython (%s), and "
+            "two interpreters cannot share extension modules; use a guest of another version, "
+            "or PyPy as the host", path, host_version);
     else if (wrong != NULL)
-        say(error, size, "%s is not isolated: the process finds another %s than the library's; "
-            "remove what defines it (LD_PRELOAD?), or switch isolation off", path, wrong);
-    else if (report.patched == 0 || dlinfo(loaded, RTLD_DI_LINKMAP, &map) < 0)
+        say(error, size, "%s is not isolated: the process does not find its %s; check that it "
+            "is a libpython, remove what else defines that name (LD_PRELOAD?), or switch "
+            "isolation off", path, wrong);
+    else if (report.patched == 0)
         say(error, size, "%s is not isolated: its calls of dlopen cannot be redirected; use a "
             "libpython linked in the usual way, or switch isolation off", path);
-    else {
-        library_name = map->l_name;
+    else
         return loaded;
-    }
+    library_name = NULL;
     (void)dlclose(loaded);
+    return NULL;
+
+cannot_hide:
+    say(error, size, "%s is not loaded: the host's Py names cannot be hidden (%s); allow "
+        "mprotect on loaded libraries, or switch isolation off", path, strerror(errno));
     return NULL;
 }
 
@@ -597,26 +614,26 @@ void *pb_isolate_load(const char *path, int enabled, char *error, size_t size)
                 dlerror());
         return loaded;
     }
-    lock();
+    lock_take(&guest_lock, &guest_held);
     real = realpath(path, NULL);
     rival.soname = last_part(real != NULL ? real : path);
     if (stat(path, &rival.file) < 0)
         rival.file.st_ino = 0;
     if (library_name != NULL) {
-        say(error, size, "%s is not loaded: this process already has a guest, %s; start another "
-            "process for another guest", path, library_name);
+        say(error, size, "%s is not loaded: this process already has a guest, %s; start "
+            "another process for another guest", path, library_name);
     } else if (pb_elf_each(is_rival, &rival) != 0) {
         say(error, size, "%s is not loaded: the process already uses %s, and two interpreters "
             "cannot share one library; use a guest of another version, or PyPy as the host",
             path, *rival.found != '\0' ? rival.found : "it");
     } else {
         loaded = load_hidden(path, error, size);
-        if (loaded == NULL)
-            report = (pb_isolate_report){0};
-        else
+        if (loaded != NULL)
             report.enabled = report.selftest = 1;
+        else
+            report = (pb_isolate_report){0};
     }
     free(real);
-    unlock();
+    lock_give(&guest_lock, &guest_held);
     return loaded;
 }

@@ -15,7 +15,7 @@
 
 #include "vectorcall.h"
 
-enum { DEEPEST_GIVEN = 100, DEEPEST_TAKEN = 400 };
+enum { DEEPEST_GIVEN = 100, DEEPEST_TAKEN = 400, MOST_NESTED_CELLS = 1 << 22 };
 
 static int no_memory(void)
 {
@@ -88,6 +88,9 @@ static int give_bytes(pb_frame *f, int64_t *at, pb_obj o /*borrowed*/)
 static int give_int(pb_frame *f, int64_t *at, pb_obj o /*borrowed*/)
 {
     int overflow = 0;
+    int64_t small = 0;
+    if (PB_LIKELY(pb_int_small(o, &small)))
+        return cell(f, at, PB_INT, small);
     long long value = G.PyLong_AsLongLongAndOverflow(o, &overflow);
     if (!overflow)
         return cell(f, at, PB_INT, value);
@@ -197,6 +200,13 @@ static int give_object(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
     return -1;
 }
 
+/* Does a container cross with its items?  Not when it is deep; nor when very many cells are
+ * written, because a small tuple that holds another twice, and so on, has no end of items. */
+static int by_items(int64_t at, int depth)
+{
+    return depth < DEEPEST_GIVEN && (at < MOST_NESTED_CELLS || depth == 0);
+}
+
 /* The cells may hold owned handles when this fails: pb_give drops them. */
 static int give(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
 {
@@ -213,16 +223,16 @@ static int give(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
         status = cell(f, at, o == G._Py_TrueStruct ? PB_TRUE : PB_FALSE, 0);
     else if (type == G.PyUnicode_Type)
         status = give_str(f, at, o);
-    else if (type == G.PyTuple_Type && depth < DEEPEST_GIVEN)
+    else if (type == G.PyTuple_Type && by_items(*at, depth))
         status = give_tuple(f, at, o, depth);
     else if (type == G.PyBytes_Type)
         status = give_bytes(f, at, o);
     else if (type == G.PyComplex_Type)
         status = cell(f, at, PB_COMPLEX, bits_of(G.PyComplex_RealAsDouble(o)))
             || cell(f, at, PB_COMPLEX, bits_of(G.PyComplex_ImagAsDouble(o))) ? -1 : 0;
-    else if (type == G.PyFrozenSet_Type && depth < DEEPEST_GIVEN)
+    else if (type == G.PyFrozenSet_Type && by_items(*at, depth))
         status = give_frozenset(f, at, o, depth);
-    else if (type == G.PySlice_Type && depth < DEEPEST_GIVEN)
+    else if (type == G.PySlice_Type && by_items(*at, depth))
         status = give_three(f, at, PB_SLICE, o, depth);
     else if (type == G.PyRange_Type)
         status = give_three(f, at, PB_RANGE, o, depth);
@@ -230,7 +240,12 @@ static int give(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
         status = cell(f, at, PB_ELLIPSIS, 0);
     else if (o == G._Py_NotImplementedStruct)
         status = cell(f, at, PB_NOTIMPLEMENTED, 0);
-    else {
+    else if (type == G.PyTuple_Type || type == G.PyFrozenSet_Type || type == G.PySlice_Type) {
+        /* Too deep: a handle.  Never classified, for that would hold at any depth. */
+        if (cell(f, at, PB_OBJECT, (int64_t)(intptr_t)o) == 0)
+            return 0;
+        status = -1;
+    } else {
         int64_t number = pb_hostobj_number(o);
         if (number < 0)
             return give_object(f, at, o, depth);        /* steals */
@@ -283,6 +298,11 @@ int64_t pb_result(pb_frame *f, pb_obj o /*steals*/)
         f->base[1] = bits_of(((pb_float *)o)->value);
         pb_drop(o);
         return PB_FLOAT;
+    }
+    if (&o->type->head == G.PyLong_Type && pb_int_small(o, &f->base[1])) {
+        f->base[0] = PB_INT;
+        pb_drop(o);
+        return PB_INT;
     }
     const pb_kind *kind = pb_kind_find(o->type);
     if (kind != NULL && kind->word == PB_OBJECT) {      /* what most objects are */

@@ -76,8 +76,8 @@ def _sections(python: str | None, problems: list[str]) -> Iterator[tuple[str, An
     if symbols["enabled"] and not symbols["selftest"]:
         problems.append("the self-test of the symbols did not pass")
     yield "symbols", symbols
-    checks = [_checked(name, claim) for name, claim in _CLAIMS]
-    checks += [_timed(name, loop) for name, loop in _LOOPS]
+    checks = [_checked(*each) for each in _CLAIMS]
+    checks += [_timed(*each) for each in _LOOPS]
     problems += [f"check failed: {c['name']}: {c['error']}" for c in checks if not c["ok"]]
     yield "checks", checks
 
@@ -157,27 +157,27 @@ def _checked(name: str, claim: Callable[[], None]) -> Section:
     return {"name": name, "ok": True}
 
 
-def _timed(name: str, loop: Callable[[int], Any]) -> Section:
+def _timed(name: str, thing: str, loop: Callable[[Any, int], None]) -> Section:
     try:
-        return {"name": name, "ok": True, "ns": round(_nanoseconds(loop), 1)}
+        return {"name": name, "ok": True, "ns": round(_nanoseconds(_api.eval(thing), loop), 1)}
     except Exception as error:
         return {"name": name, "ok": False, "error": f"{type(error).__name__}: {error}"}
 
 
-def _nanoseconds(loop: Callable[[int], Any]) -> float:
+def _nanoseconds(thing: Any, loop: Callable[[Any, int], None]) -> float:
     """What one turn costs.  How many turns make a run is found out when the JIT is warm."""
-    n, begin = 1000, perf_counter()
-    while perf_counter() - begin < _WARM:
-        loop(n)
-    while _seconds(loop, n) < _RUN:
+
+    def seconds() -> float:
+        begin = perf_counter()
+        loop(thing, n)
+        return perf_counter() - begin
+
+    n, warm = 1000, perf_counter() + _WARM
+    while perf_counter() < warm:
+        loop(thing, n)
+    while seconds() < _RUN:
         n *= 2
-    return 1e9 * min(_seconds(loop, n) for _ in range(_RUNS)) / n
-
-
-def _seconds(loop: Callable[[int], Any], n: int) -> float:
-    begin = perf_counter()
-    loop(n)
-    return perf_counter() - begin
+    return 1e9 * min(seconds() for _ in range(_RUNS)) / n
 
 
 def _expect(condition: bool, message: str) -> None:
@@ -233,25 +233,22 @@ def _release() -> None:
     _expect(left < 500, f"{left} of 5000 objects were not released")
 
 
-def _sqrt(n: int) -> None:
-    sqrt = _api.import_module("math").sqrt
+def _sqrt(sqrt: Any, n: int) -> None:
     x = 2.0
     for _ in range(n):
         x = sqrt(x) + 1.0
 
 
-def _attribute(n: int) -> None:
-    module = _api.import_module("sys")
+def _attribute(thing: Any, n: int) -> None:
     for _ in range(n):
-        module.hexversion  # noqa: B018
+        thing.numerator  # noqa: B018
 
 
-def _callback(n: int) -> None:
-    _api.import_module("functools").reduce(lambda a, b: a + b, range(n), 0)
+def _callback(reduce: Any, n: int) -> None:
+    reduce(lambda a, b: a + b, range(n), 0)
 
 
-def _create(n: int) -> None:
-    make = _api.eval("object")
+def _create(make: Any, n: int) -> None:
     for _ in range(n):
         make()
 
@@ -263,11 +260,12 @@ _CLAIMS = [
     ("a call from another thread", _other_thread),
     ("objects are released", _release),
 ]
+# What is measured: its name, the guest object that it is measured on, n turns of it.
 _LOOPS = [
-    ("math.sqrt(x)", _sqrt),
-    ("an attribute, an int", _attribute),
-    ("a host function, called by the guest", _callback),
-    ("an object, made and dropped", _create),
+    ("math.sqrt(x)", "__import__('math').sqrt", _sqrt),
+    ("an attribute, an int", "type('Int', (int,), {})(1)", _attribute),
+    ("a host function, called by the guest", "__import__('functools').reduce", _callback),
+    ("an object, made and dropped", "object", _create),
 ]
 
 

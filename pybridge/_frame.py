@@ -35,11 +35,11 @@ _DOUBLES = ffi.typeof("double *")
 class Frame:
     """One frame.
 
-    `owner`, `address`: the core's struct; `base`, `cells`: the addresses of its cells, as
+    `owner`, `address`: the core's struct.  `base`, `cells`: the addresses of its cells, as
     integers, because a pointer made from a plain integer is virtual in a trace; `capacity`:
-    how many cells; `scratch`, `buffer`: small texts of arguments, of which `fill` bytes are used, the
-    last by cell `last`; `keep`: what must live until the call returns, or None; `chunk`: where
-    new handles go, `words`: the address of its words, of which `used` are used.
+    how many cells.  `scratch`, `buffer`: small texts of arguments, of which `fill` bytes are
+    used, the last by cell `last`.  `keep`: what must live until the call returns, or None.
+    `chunk`: where new handles go; `words`: the address of its words, of which `used` are used.
     """
 
     __slots__ = (

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""The demos run unattended, and so does the README's example, with the output it claims."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import struct
+import subprocess
+from pathlib import Path
+
+import children
+import pytest
+
+from pybridge import _discover
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "demos" / "out"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def guest_needs(*packages: str) -> None:
+    """Skip the test unless the guest of this run can import these."""
+    python = _discover.discover().executable
+    code = "import importlib.util as u, sys; print(*[n for n in sys.argv[1:] if not u.find_spec(n)])"
+    done = subprocess.run(
+        [python, "-I", "-c", code, *packages], capture_output=True, text=True, check=True
+    )
+    if done.stdout.strip():
+        pytest.skip(f"the guest {python} has no {done.stdout.strip()}")
+
+
+def run_demo(name: str) -> str:
+    """The one line that the demo prints."""
+    path = ROOT / "demos" / name
+    snippet = f"import runpy; runpy.run_path({str(path)!r}, run_name='__main__')"
+    result = children.run(snippet, timeout=100)
+    # matplotlib says so when it runs for the first time
+    told = [line for line in result.err.splitlines() if "building the font cache" not in line]
+    assert told == []
+    assert result.out.count("\n") == 1 and result.out.endswith("\n")
+    return result.out
+
+
+def test_sunspots_fits_a_host_function_and_draws_it():
+    guest_needs("numpy", "scipy", "statsmodels", "matplotlib")
+    picture = OUT / "sunspots.png"
+    picture.unlink(missing_ok=True)
+    line = run_demo("sunspots.py")
+    found = re.search(r"period ([\d.]+) years \(periodogram\), ([\d.]+) \+- ([\d.]+)", line)
+    assert found, line
+    top, fitted, error = map(float, found.groups())
+    assert abs(top - 11.1) < 0.2 and abs(fitted - 10.97) < 0.1 and 0 < error < 0.1
+    rms, before = map(float, re.search(r"residual ([\d.]+) .* of ([\d.]+);", line).groups())
+    assert rms < before / 2
+    calls, points = re.search(r"called (\d+) times, ([\d,]+) points", line).groups()
+    assert int(calls) > 100 and int(points.replace(",", "")) == 309 * int(calls)
+    data = picture.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n" and data.endswith(b"IEND\xaeB`\x82")
+    width, height = struct.unpack(">II", data[16:24])
+    assert width > 1000 and height > 800 and len(data) > 50_000
+
+
+def test_sqlite_calls_a_host_function_for_each_row():
+    guest_needs("sqlite3", "_sqlite3")
+    database = OUT / "sqlite.db"
+    database.unlink(missing_ok=True)
+    line = run_demo("sqlite.py")
+    assert "functools.reduse -> functools.reduce" in line
+    assert "math.squirt -> math.sqrt" in line
+    calls, names = re.search(r"([\d,]+) times for ([\d,]+) names", line).groups()
+    assert int(calls.replace(",", "")) == 5 * int(names.replace(",", "")) > 1000
+    assert database.read_bytes().startswith(b"SQLite format 3\0")
+
+
+def test_the_distance_of_the_sqlite_demo_is_that_of_levenshtein():
+    edits = runpy.run_path(str(ROOT / "demos" / "sqlite.py"))["edits"]
+    known = [("kitten", "sitting", 3), ("", "abc", 3), ("abc", "", 3), ("same", "same", 0)]
+    assert [edits(a, b) for a, b, _ in known] == [n for _, _, n in known]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def test_the_example_of_the_readme_prints_what_the_readme_says():
+    guest_needs("numpy", "scipy")
+    (example,) = blocks("python")
+    (output,) = blocks("text")
+    assert children.run(example).out == output
+
+
+def test_the_readme_links_to_files_that_exist():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []

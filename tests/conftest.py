@@ -18,7 +18,9 @@ from pybridge import _runtime
 _WITHOUT_GUEST = {
     "test_build",
     "test_children",
+    "test_demos",
     "test_discover",
+    "test_doctor",
     "test_layers",
     "test_probe",
     "test_settings",

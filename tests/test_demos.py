@@ -22,7 +22,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def guest_needs(*packages: str) -> None:
     """Skip the test unless the guest of this run can import these."""
     python = _discover.discover().executable
-    code = "import importlib.util as u, sys; print(*[n for n in sys.argv[1:] if not u.find_spec(n)])"
+    code = """
+import sys
+from importlib.util import find_spec
+print(*[name for name in sys.argv[1:] if not find_spec(name)])
+"""
     done = subprocess.run(
         [python, "-I", "-c", code, *packages], capture_output=True, text=True, check=True
     )

@@ -10,6 +10,7 @@ exception; the same object comes back if nobody catches it.
 
 from __future__ import annotations
 
+import _thread
 from pybridge import _guest
 from pybridge._convert import fallbacks, get, keep, put
 from pybridge._core import ffi, lib
@@ -28,11 +29,20 @@ if TYPE_CHECKING:
 _FLOAT: int = lib.PB_FLOAT
 
 
-def _silent(*_: Any) -> None:
-    """The core reports the failure to the guest; nothing is printed."""
+_failed: dict[int, Any] = {}  # by thread
+_AGAIN = (1 << 63) - 1  # csrc/hostobj.c: HOST_FAILED
 
 
-@ffi.def_extern(name="pb_host_call", error=-1, onerror=_silent)  # type: ignore[untyped-decorator]
+def _entry_failed(_: Any, error: Any, __: Any) -> None:
+    """An exception outside of `_host_call`'s own `try`: an interrupt, no stack or memory.
+
+    The core calls a second time, with a number that no object has, to hear which; if that
+    fails too it reports a RecursionError to the guest.  Nothing is printed.
+    """
+    _failed[_thread.get_ident()] = error
+
+
+@ffi.def_extern(name="pb_host_call", error=-1, onerror=_entry_failed)  # type: ignore[untyped-decorator]
 @hidden
 def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
     frame = frame_of_callback(mem)
@@ -67,6 +77,8 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
         if kind is not float and kind is not int and kind is not str and result is not None:
             keep(frame, result)  # the handles in it, until the core has its own references
     except BaseException as error:  # everything belongs to the guest's caller
+        if number == _AGAIN:
+            error = _failed.pop(_thread.get_ident(), error)
         _put_exception(frame, error)
     if frame.used:  # a frame of the core's is not at hand when a sweep wants its chunk
         frame.renew()

@@ -18,7 +18,7 @@ import _thread
 import os
 import sys
 
-from pybridge import _guest, _module, _values
+from pybridge import _guest, _handle, _module, _release, _table, _values
 from pybridge._callback import set_up
 from pybridge._core import ffi, lib
 from pybridge._errors import GuestClosed, StartError
@@ -32,6 +32,8 @@ NEW, STARTING, RUNNING, FAILED, CLOSED = "new", "starting", "running", "failed",
 state = NEW
 guest: Any = None  # the _probe.Guest that runs
 failure = ""
+_asked: str | None = None
+_asks: Any = None  # the guest's object for _interrupted
 _lock = _thread.allocate_lock()
 _starter = 0
 _REGISTERED = _values, _module  # imported for the rows that it adds to the tables of _convert
@@ -48,7 +50,7 @@ def start(python: str | None = None) -> None:
         raise StartError("the guest is being started by this very thread: wait until it runs")
     import threading
 
-    if state is NEW and threading.current_thread() is not threading.main_thread():
+    if not _starter and state is NEW and _not_main(threading):
         raise StartError(
             "the guest must be started on the main thread, which will receive its signals and "
             "close it: call pybridge.start() there before other threads use it"
@@ -73,13 +75,17 @@ def start(python: str | None = None) -> None:
             _starter = 0
 
 
+def _not_main(threading: Any) -> bool:
+    return threading.current_thread() is not threading.main_thread()
+
+
 def _same(python: str | None) -> None:
-    if python is None:
+    """Refuse another interpreter than the one that runs."""
+    if python is None or python == _asked:
         return
-    asked = os.path.abspath(os.path.expanduser(python))
-    if os.path.isdir(asked):
-        asked = os.path.join(asked, "bin", "python")
-    if os.path.realpath(asked) != os.path.realpath(guest.executable):
+    from pybridge import _discover
+
+    if _discover.discover(python).executable != guest.executable:
         raise StartError(
             f"the guest {guest.executable} runs already, so {python} cannot be started: a "
             "process has one guest; call pybridge.start(python=...) before the first use"
@@ -87,54 +93,97 @@ def _same(python: str | None) -> None:
 
 
 def _start(python: str | None) -> None:
-    global state, guest, failure
+    global state, guest, failure, _asked
     from pybridge import _discover, _settings
 
     settings = _settings.load()
     found = _discover.discover(python, settings)
-    state = STARTING
     error = ffi.new("char[]", 1024)
     arguments = [os.fsencode(a) for a in (getattr(sys, "argv", None) or [""])]
     argv = [ffi.new("char[]", a) for a in arguments]
-    status = lib.pb_start(
-        os.fsencode(found.library),
-        os.fsencode(found.executable),
-        settings.isolate_symbols,
-        len(argv),
-        argv,
-        error,
-        len(error),
-    )
-    if status != 0:
-        state = FAILED
-        failure = ffi.string(error).decode("utf-8", "replace")
-        raise StartError(f"{found.executable}: {failure}")
-    guest = found
+    state = STARTING
+    failure = "it was interrupted"
+    status = 0
     try:
+        status = lib.pb_start(
+            os.fsencode(found.library),
+            os.fsencode(found.executable),
+            settings.isolate_symbols,
+            len(argv),
+            argv,
+            error,
+            len(error),
+        )
+        if status != 0:
+            failure = ffi.string(error).decode("utf-8", "replace")
+            raise StartError(f"{found.executable}: {failure}")
+        guest = found
+        failure = "its half of the bridge did not load"
         _guest.load()
         set_up()
+        _interrupts()
         _guest.call("begin")
+        _at_exit_and_fork()
     except BaseException as exc:
-        state = FAILED
-        failure = f"its half of the bridge did not load: {exc!r}"
+        if not isinstance(exc, StartError):
+            failure += f": {exc!r}"
+        state = NEW if status == -2 else FAILED
         raise
+    _asked = python
     state = RUNNING
+
+
+def _interrupts() -> None:
+    """Give the core the function to ask on Ctrl-C in guest code (csrc/signals.c)."""
+    global _asks
+    _asks = _table.guest_object(_interrupted, True)[0]
+    lib.pb_interrupt_set(_asks._pybridge_handle)
+
+
+def _interrupted() -> bool:
+    """Do what the program wants on Ctrl-C; True: raise KeyboardInterrupt in the guest."""
+    import signal
+
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler or not callable(handler):
+        return True
+    handler(signal.SIGINT, sys._getframe())
+    return False
+
+
+def _at_exit_and_fork() -> None:
     import atexit
 
     atexit.register(_close)
     os.register_at_fork(
-        before=lib.pb_fork_before,
-        after_in_parent=_after_in_parent,
-        after_in_child=_after_in_child,
+        before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child
     )
+
+
+# The bridge's locks in the order in which they may be taken; the guest's GIL comes after.
+_locks = (_table._lock, _release._grow_lock, _release._lock, _handle._release_lock)
+
+
+def _before_fork() -> None:
+    """Nobody else may be in the middle of something: in the child he would be for ever."""
+    for lock in _locks:
+        lock.acquire()
+    lib.pb_fork_before()
 
 
 def _after_in_parent() -> None:
     lib.pb_fork_after(0)
+    _unlock()
 
 
 def _after_in_child() -> None:
     lib.pb_fork_after(1)
+    _unlock()
+
+
+def _unlock() -> None:
+    for lock in reversed(_locks):
+        lock.release()
 
 
 def _close() -> None:

@@ -8,7 +8,14 @@
  * extension modules that use PyGILState find it.
  *
  * A thread is `inside` while guest code is on top of its stack; host code called back from
- * the guest is outside again.  So `inside` is a flag, never a depth.
+ * the guest is outside again.
+ *
+ * Not all changes between the two sides come through the bridge.  Guest C code may call a C
+ * function of the host (a cffi callback, by its address), with or without the guest GIL, and
+ * that one may use the bridge: the thread is inside already, and pb_attach_slow leaves the
+ * question who holds the GIL to PyGILState_Ensure.  The other way, host code may call a C
+ * function of the guest, which takes the GIL by PyGILState_Ensure and may call the host back:
+ * the thread is not inside in pb_step_out.  Afterwards each is as it was before.
  *
  * A thread dies in one of two ways.  It ends while the guest lives: the key's destructor
  * takes the GIL and deletes the thread state.  It ends after the guest was closed, or with
@@ -29,10 +36,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include "core.h"
 
-enum { NEED_GUEST = 640 << 10, NEED_HOST = 192 << 10 };
+enum { NEED_GUEST = 640 << 10, NEED_HOST = 192 << 10, NEED_HOST_FIRST = 896 << 10 };
 
 pb_shared pb_state;
 
@@ -46,19 +54,20 @@ static void thread_ends(void *pointer)
 {
     pb_thread *t = pointer;
     pb_tstate tstate = t->tstate;
-    if (!t->ours || t->tstate == NULL || pb_state.state != 1)
+    if (!t->ours || tstate == NULL || pb_state.state != 1)
         return;
     t->inside = 1;
-    if (!t->held)
-        G.PyEval_RestoreThread(t->tstate);
-    t->ours = 0;
-    t->held = 0;
-    t->tstate = NULL;
+    if (t->held == PB_FREE)
+        pb_gil_take(t);
     while (t->spare_floats > 0)
         pb_drop(t->floats[--t->spare_floats]);
-    pb_lease_over();
-    G.PyThreadState_Clear(tstate);
-    G.PyThreadState_DeleteCurrent();    /* and drops the GIL */
+    G.PyThreadState_Clear(tstate);          /* runs destructors, which may call the host */
+    t->ours = 0;
+    t->held = PB_FREE;
+    t->keep = 0;
+    t->tstate = NULL;
+    t->ensured = NULL;
+    G.PyThreadState_DeleteCurrent();        /* and drops the GIL */
     t->inside = 0;
 }
 
@@ -97,36 +106,50 @@ static void thread_meet(pb_thread *t)
     (void)pthread_setspecific(ending, t);
 }
 
-/* The GIL is not held.  Guest threads and host threads both end up waiting here. */
+/* Guest threads and host threads both end up waiting here.  The GIL is not held, or is
+ * about to be taken over from this thread's lease. */
 void pb_gil_take(pb_thread *t)
 {
-    pb_lease_revoke();
-    if (t->tstate == NULL) {
-        t->tstate = G.PyGILState_GetThisThreadState();
-        if (t->tstate == NULL) {
-            (void)G.PyGILState_Ensure();
-            t->tstate = G.PyThreadState_Get();
-            t->ours = 1;
-        } else {
-            G.PyEval_RestoreThread(t->tstate);
-        }
-    } else {
-        G.PyEval_RestoreThread(t->tstate);
+    while (t->held == PB_CLAIMED) {         /* for a few microseconds, see lease.c */
+        t->inside = 0;
+        (void)sched_yield();
+        t->inside = 1;
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
     }
-    t->held = 1;
+    if (t->held == PB_HELD)
+        return;
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    pb_lease_revoke();
+    if (t->tstate == NULL)
+        t->tstate = G.PyGILState_GetThisThreadState();
+    if (t->tstate != NULL) {
+        G.PyEval_RestoreThread(t->tstate);
+    } else {
+        (void)G.PyGILState_Ensure();
+        t->tstate = G.PyThreadState_Get();
+        t->ours = 1;
+    }
+    if (t->ensured == NULL)
+        pb_lease_known(t);
+    t->held = PB_HELD;
     pb_state.crossings++;
     pb_lease_taken(t);
 }
 
 void pb_gil_drop(pb_thread *t)
 {
-    t->held = 0;
-    pb_lease_over();
+    t->keep = 0;
+    if (t != pb_main_thread)
+        t->held = PB_FREE;
+    else
+        while (!__atomic_compare_exchange_n(&t->held, &(int){PB_HELD}, PB_FREE, 0, __ATOMIC_SEQ_CST,
+                                            __ATOMIC_SEQ_CST))
+            (void)sched_yield();            /* claimed: is given back, as we are inside */
     (void)G.PyEval_SaveThread();
 }
 
 /* What the fast path of pb_attach did not settle.  0, or the word to answer. */
-int64_t pb_attach_refused(pb_thread *t)
+int64_t pb_attach_slow(pb_thread *t)
 {
     if (pb_state.state != 1)
         return PB_WORD(PB_REFUSED, pb_state.state == 2 ? PB_CLOSED : PB_NOT_STARTED);
@@ -134,57 +157,81 @@ int64_t pb_attach_refused(pb_thread *t)
         thread_meet(t);
     if ((char *)__builtin_frame_address(0) < t->stack_limit)
         return PB_WORD(PB_REFUSED, PB_STACK);
+    if (t->inside) {
+        if (t->nested == 8 * sizeof t->nested_release)
+            return PB_WORD(PB_REFUSED, PB_STACK);
+        int release = G.PyGILState_Ensure();            /* 0 or 1 */
+        t->nested_release = t->nested_release << 1 | (uint64_t)release;
+        t->nested++;
+        t->inside++;
+    }
     return 0;
 }
 
-void pb_lease_give_up(void)
+void pb_detach_nested(pb_thread *t)
 {
-    pb_thread *t = &pb_me;
-    if (t->held && !t->inside) {
-        int saved = errno;
-        t->inside = 1;
-        pb_gil_drop(t);
-        t->inside = 0;
-        errno = saved;
-    }
+    int release = (int)(t->nested_release & 1);
+    t->nested_release >>= 1;
+    t->nested--;
+    t->inside--;
+    G.PyGILState_Release(release);
 }
 
-pb_thread *pb_step_out(int *foreign)
+pb_thread *pb_step_out(pb_outside *outside)
 {
     pb_thread *t = &pb_me;
-    *foreign = !t->inside;
-    if (*foreign) {
-        if (t->stack_limit == (char *)UINTPTR_MAX)
-            thread_meet(t);
+    outside->tstate = t->tstate;
+    outside->inside = t->inside;
+    outside->held = t->held;
+    outside->ensured_outside = t->ensured_outside;
+    t->inside = 1;                          /* before `held`, as in pb_attach */
+    __asm__ volatile("" ::: "memory");
+    if (!outside->inside) {
+        while (t->held == PB_CLAIMED)       /* host code ran a guest function: see lease.c */
+            (void)sched_yield();
+        outside->held = t->held;
+        t->held = PB_HELD;
         t->tstate = G.PyThreadState_Get();
-        t->held = 1;
-        t->leasing = 0;
     }
+    if (t->ensured == NULL || t->tstate != outside->tstate)
+        pb_lease_known(t);
+    else
+        t->ensured_outside = *t->ensured;
     pb_state.callbacks++;
     pb_detach(t);
     return t;
 }
 
-void pb_step_in(pb_thread *t, int foreign)
+void pb_step_in(pb_thread *t, const pb_outside *outside)
 {
     int saved = errno;
     t->inside = 1;
     __asm__ volatile("" ::: "memory");
-    if (!t->held)
+    if (t->held != PB_HELD)
         pb_gil_take(t);
-    pb_lease.idle = 0;
-    if (foreign) {                  /* the state belongs to the guest, and may end with it */
-        pb_lease_over();
-        t->held = 0;
-        t->leasing = 0;
-        t->inside = 0;
-        t->tstate = NULL;
+    t->ensured_outside = outside->ensured_outside;
+    if (!outside->inside) {
+        t->keep = 0;
+        t->tstate = outside->tstate;        /* a thread of the guest: it may end, and its state */
+        if (t->tstate == NULL)
+            t->ensured = NULL;
+        __asm__ volatile("" ::: "memory");
+        t->held = outside->held;            /* held: the watcher will end this lease */
     }
+    __asm__ volatile("" ::: "memory");
+    t->inside = outside->inside;
     errno = saved;
 }
 
+/* A thread that the guest made has to have room for the host's own recursion limit, which
+ * the host counts from where it sees the thread first. */
 int pb_stack_left_for_host(void)
 {
     pb_thread *t = &pb_me;
-    return t->stack_end == NULL || (char *)__builtin_frame_address(0) - t->stack_end > NEED_HOST;
+    if (t->stack_limit == (char *)UINTPTR_MAX)
+        thread_meet(t);
+    if (t->stack_end == NULL)
+        return 1;
+    return (char *)__builtin_frame_address(0) - t->stack_end
+        > (t->inside ? NEED_HOST : NEED_HOST_FIRST);
 }

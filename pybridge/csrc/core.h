@@ -38,94 +38,96 @@ extern pb_shared pb_state;
 
 enum { PB_SPARE_FLOATS = 4 };
 
-/* One per thread that ever attached.  Only its own thread (and that thread's signal
- * handlers) touches it; `inside` of the main thread is read by signals.c anywhere. */
+/* One per thread that ever attached.  Only its own thread touches it, except of the main
+ * thread the words marked *, about which see lease.c. */
 typedef struct pb_thread {
     char *stack_limit;          /* below this address no guest call is begun; ~0 until known */
-    char *stack_end;            /* lowest address of the stack */
+    char *stack_end;            /* lowest address of the stack; NULL when not known */
     pb_tstate tstate;           /* the guest's state of this thread, or NULL */
-    volatile int inside;        /* guest code is on top: route signals to the guest */
-    volatile int held;          /* this thread holds the guest GIL (also while leased) */
+    volatile int inside;        /* * guest code is on top, 2 and more: of host code of which
+                                   the guest does not know (pb_attach_slow) */
+    volatile int held;          /* * this thread took the guest GIL, and keeps it in a lease */
+    volatile int keep;          /* * it need not drop it at the next detach */
     int ours;                   /* `tstate` was made by PyGILState_Ensure here */
-    int leasing;                /* keep the GIL at the next detach */
+    int ensured_outside;        /* * what `*ensured` is while host code is on top */
+    const volatile int *ensured; /* * how often PyGILState_Ensure was called, or NULL */
+    unsigned nested;            /* how many pb_attach_slow ... */
+    uint64_t nested_release;    /* ... and a bit for each: drop the GIL again */
     int spare_floats;           /* how many of `floats` there are: see call.c */
     pb_obj floats[PB_SPARE_FLOATS];     /* owned */
 } pb_thread;
+
+/* Values of `held`. */
+enum { PB_FREE, PB_HELD, PB_CLAIMED /* another thread may be ending the lease */ };
 
 extern __thread __attribute__((tls_model("initial-exec"))) pb_thread pb_me;
 
 void pb_attach_prepare(void);               /* before the guest starts */
 
-/* The parts of pb_attach and pb_detach that are not inlined (below, after the lease). */
+/* The parts of pb_attach and pb_detach that are not inlined (below). */
 void pb_gil_take(pb_thread *t);
 void pb_gil_drop(pb_thread *t);
-int64_t pb_attach_refused(pb_thread *t);    /* 0, or the word to answer */
+int64_t pb_attach_slow(pb_thread *t);       /* 0, or the word to answer */
+void pb_detach_nested(pb_thread *t);
 
 /* Around host code that guest code called: the thread gives up the guest GIL and takes it
- * again.  Step out of a thread the guest made itself is allowed; *foreign remembers that. */
-pb_thread *pb_step_out(int *foreign);
-void pb_step_in(pb_thread *t, int foreign);
+ * again, and is then as it was before; `outside` remembers how. */
+typedef struct pb_outside {
+    pb_tstate tstate;
+    int inside, held, ensured_outside;
+} pb_outside;
+pb_thread *pb_step_out(pb_outside *outside);
+void pb_step_in(pb_thread *t, const pb_outside *outside);
 /* Is there stack for host code?  Asked before a step out. */
 int pb_stack_left_for_host(void);
 
-/* Asked by the holder's own signal handler and by pb_detach: drop a GIL kept while idle. */
-void pb_lease_give_up(void);
-
 /* ---- lease.c: keeping the guest GIL between two calls ---- */
-typedef struct pb_lease_words {
-    volatile int wanted;        /* somebody wants the GIL: the holder drops it when it leaves */
-    volatile int idle;          /* the holder runs host code */
-    volatile int holder;        /* kernel id of the thread that may keep the GIL, or 0 */
-} pb_lease_words;
-extern pb_lease_words pb_lease;
-void pb_lease_taken(pb_thread *t);          /* the GIL was just acquired: set t->leasing */
-static inline void pb_lease_over(void)      /* the GIL is about to be dropped */
-{
-    pb_lease.holder = 0;
-    pb_lease.idle = 0;
-    pb_lease.wanted = 0;
-}
+void pb_lease_start(void);                  /* by the main thread, with the guest GIL */
+void pb_lease_known(pb_thread *t);          /* `tstate` is new */
+void pb_lease_taken(pb_thread *t);          /* the GIL was just acquired: set t->keep */
 void pb_lease_revoke(void);                 /* this thread is about to wait for the GIL */
-void pb_lease_forked(void);                 /* in a forked child */
+void pb_lease_forked(pb_thread *t);         /* in a forked child, its only thread */
 
 /* ---- attach.c again: every crossing goes through these two ---- */
 extern volatile int pb_interrupted;         /* signals.c */
-extern pb_thread *pb_main_thread;
+extern pb_thread *volatile pb_main_thread;
 /* Give an interrupt that guest code did not take to the host's own handler. */
 void pb_signals_pass_on(void);
 
 /* Take the guest GIL for this thread: NULL, and *refused is the word to answer, when that
- * cannot be.  Not re-entrant: guest code never calls it directly, only host code does. */
+ * cannot be.  Each pb_attach has its pb_detach in the same C function. */
 static inline pb_thread *pb_attach(int64_t *refused)
 {
     pb_thread *t = &pb_me;
-    if (PB_UNLIKELY((char *)__builtin_frame_address(0) < t->stack_limit || pb_state.state != 1)) {
-        *refused = pb_attach_refused(t);
+    if (PB_UNLIKELY((char *)__builtin_frame_address(0) < t->stack_limit || pb_state.state != 1
+                    || t->inside)) {
+        *refused = pb_attach_slow(t);
         if (*refused != 0)
             return NULL;
+        if (t->inside)
+            return t;
     }
     t->inside = 1;                  /* before `held` is read: see lease.c */
     __asm__ volatile("" ::: "memory");
-    if (PB_UNLIKELY(!t->held))
+    if (PB_UNLIKELY(t->held != PB_HELD))
         pb_gil_take(t);
-    pb_lease.idle = 0;
     pb_state.entered++;
     return t;
 }
 
 static inline void pb_detach(pb_thread *t)
 {
-    if (PB_UNLIKELY(!t->leasing || pb_lease.wanted))
+    if (PB_UNLIKELY(t->inside != 1)) {
+        pb_detach_nested(t);
+        return;
+    }
+    if (PB_UNLIKELY(!t->keep))
         pb_gil_drop(t);
-    else
-        pb_lease.idle = 1;
     __asm__ volatile("" ::: "memory");
     t->inside = 0;
     __asm__ volatile("" ::: "memory");
-    if (PB_UNLIKELY(t->held && pb_lease.wanted))
-        pb_lease_give_up();         /* the wish came between the lines above */
     if (PB_UNLIKELY(pb_interrupted) && t == pb_main_thread)
-        pb_signals_pass_on();       /* and so did Ctrl-C */
+        pb_signals_pass_on();       /* it came too late for the guest */
 }
 
 /* ---- frame.c ---- */
@@ -180,11 +182,12 @@ int pb_fetchable(pb_obj o);
 /* Before the guest starts; after it: 0, or -1 with a guest error set. */
 void pb_signals_save(void);
 int pb_signals_start(void);
+void pb_signals_restore(void);      /* as saved: after a start that failed */
 void pb_signals_stop(void);
 void pb_signals_forked(void);       /* this thread is the main one now */
-void pb_signals_watch(void);        /* put our handler back if the host replaced it */
-/* Called by the main thread with the guest GIL when an interrupt may be waiting: 0, or -1
- * with KeyboardInterrupt set. */
+void pb_signals_watch(void);        /* put our handler back if somebody replaced it */
+/* Called by the main thread with the guest GIL, an error may be pending, when an interrupt
+ * may be waiting: 0, or -1 with what the handler raised instead. */
 int pb_signals_check(void);
 
 #endif

@@ -21,7 +21,8 @@ static inline pb_thread *crossing_begin(pb_frame *f, intptr_t handle, int64_t *w
     return t;
 }
 
-/* An interrupt that the guest did not look at is raised as if it had come just now. */
+/* An interrupt that the guest did not look at is raised as if it had come just now, in
+ * place of an error that may be pending. */
 static inline int interrupted(pb_thread *t)
 {
     return PB_UNLIKELY(pb_interrupted) && t == pb_main_thread && pb_signals_check() != 0;
@@ -30,8 +31,8 @@ static inline int interrupted(pb_thread *t)
 /* The result becomes cells, still attached.  NULL: a guest error is pending. */
 static inline int64_t crossing_result(pb_thread *t, pb_frame *f, pb_obj result /*steals*/)
 {
-    if (PB_UNLIKELY(pb_interrupted) && result != NULL && interrupted(t)) {
-        pb_drop(result);
+    if (PB_UNLIKELY(pb_interrupted) && interrupted(t)) {
+        pb_xdrop(result);
         result = NULL;
     }
     return pb_result(f, result);
@@ -47,7 +48,7 @@ static inline int64_t crossing_end(pb_thread *t, pb_frame *f, pb_obj result /*st
 /* For results that are no objects; `failed`: a guest error is pending. */
 static inline int64_t crossing_end_plain(pb_thread *t, pb_frame *f, int failed, int64_t word, int64_t payload)
 {
-    failed = failed || interrupted(t);
+    failed = interrupted(t) || failed;
     word = failed ? pb_raised(f) : pb_answer(f, word, payload);
     pb_detach(t);
     return word;

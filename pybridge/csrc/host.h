@@ -113,6 +113,7 @@ typedef struct pb_symbols {
 } pb_symbols;
 
 /* Starting and ending: start.c.  0, or -1 with a sentence in `error`. */
+/* -2: nothing was begun, another library may be tried. */
 int pb_start(const char *library, const char *program, int isolate,
              int argc, char **argv, char *error, int64_t error_size);
 void pb_close(void);
@@ -122,6 +123,7 @@ void pb_fork_before(void);
 void pb_fork_after(int child);
 void pb_callback_set(void *call);
 void pb_lease_set(int enabled);
+void pb_interrupt_set(intptr_t callable);       /* asked on Ctrl-C in guest code: see signals.c */
 
 /* Frames: frame.c. */
 int pb_frame_open(pb_frame *f, int64_t index);   /* 0, or -1 without memory */

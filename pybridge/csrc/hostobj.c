@@ -12,8 +12,9 @@
  *      guest made as well.  It leaves a value, or PB_RAISE with an exception.
  *   5. the thread steps in: the guest GIL is held again.
  *   6. the cells become a guest object, or the exception is set.
- * If the host's entry point could not begin (its stack check failed), the cells still hold
- * the mark of step 3 and the guest gets a RecursionError: never NULL without an error.
+ * If the host's entry point fails outside of its own care (an interrupt came at its first
+ * instruction, or its stack check failed), it is called once more to say why; if it fails
+ * again the guest gets a RecursionError: never NULL without an error.
  *
  * Destructors here cannot wait for the host: a dropped number goes into a list, linked
  * through an array as long as the table so that dropping needs no memory, and the host
@@ -49,6 +50,8 @@ typedef struct entry {
     int64_t next;               /* in the list of dropped numbers */
     int queued;
 } entry;
+
+static const int64_t HOST_FAILED = INT64_MAX;       /* _AGAIN in pybridge/_callback.py */
 
 static pb_type *object_type, *function_type;
 static entry *table;
@@ -176,7 +179,7 @@ static pb_obj take_answer(pb_frame *f)
 static pb_obj function_call(pb_obj self, const pb_obj *args, size_t nargsf, pb_obj names)
 {
     int64_t nargs = (int64_t)(nargsf & ~PB_ARGUMENTS_OFFSET), nkeywords = 0;
-    int foreign = 0;
+    pb_outside outside;
     pb_obj out = NULL;
 
     if (pb_state.state != 1) {
@@ -193,17 +196,21 @@ static pb_obj function_call(pb_obj self, const pb_obj *args, size_t nargsf, pb_o
     pb_frame *f = &cf->frame;
     if (give_arguments(f, args, nargs, names, &nkeywords) != 0)
         goto done;
+    if (PB_UNLIKELY(pb_interrupted) && &pb_me == pb_main_thread && pb_signals_check() != 0)
+        goto done;                              /* it is the guest's to know of, not the callee's */
     pb_dup(self);                               /* the guest may drop it during the call */
     int64_t number = ((host_function *)self)->number;
-    pb_thread *t = pb_step_out(&foreign);
+    pb_thread *t = pb_step_out(&outside);
     int failed = host_call(f, number, nargs, nkeywords);
-    pb_step_in(t, foreign);
+    if (failed)
+        failed = host_call(f, HOST_FAILED, 0, 0);       /* what was it? */
+    pb_step_in(t, &outside);
     if (failed)
         pb_answer(f, PB_STOP, 0);
     out = take_answer(f);
     pb_drop(self);
-    if (out != NULL && PB_UNLIKELY(pb_interrupted) && t == pb_main_thread && pb_signals_check() != 0) {
-        pb_drop(out);
+    if (PB_UNLIKELY(pb_interrupted) && t == pb_main_thread && pb_signals_check() != 0) {
+        pb_xdrop(out);
         out = NULL;
     }
 done:

@@ -1,35 +1,53 @@
 /* SPDX-License-Identifier: MIT
  *
- * The lease: after a call a thread may keep the guest GIL for its next call.  Taking and
- * dropping the GIL costs 25 to 45 ns, three mutexes; a call through a kept GIL costs less
+ * The lease: after a call the main thread may keep the guest GIL for its next call.  Taking
+ * and dropping the GIL costs 25 to 45 ns, three mutexes; a call through a kept GIL costs less
  * than half.
  *
- * A kept GIL must not make anybody wait.  The rules:
+ * A kept GIL must not make anybody wait, and the thread that keeps it may be anywhere in host
+ * code, also blocked.  So whoever wants the GIL ends the lease without the keeper's help.
  *
- * - Only when the guest has a single thread state is the GIL kept at all (looked at each
- *   time that the GIL is acquired).  Programs with guest threads, or with several host
- *   threads that call, have CPython's ordinary GIL.
- * - A host thread that wants the GIL sends the holder a signal; the handler runs on the
- *   holder and drops the GIL if the holder is in host code (`idle`).  The thread state of
- *   CPython 3.12+ is a thread-local variable, so nobody else can drop it for the holder.
- * - A guest thread cannot ask.  So a watcher thread ends each lease: after TICK it sets
- *   `wanted`, which the holder sees when it next leaves the guest; if the holder is idle,
- *   it is sent the signal.
+ * Who keeps: the main thread, if the guest has no other thread state at that moment (looked
+ * at each time that it takes the GIL).  Programs with guest threads, or with several host
+ * threads that call, have CPython's ordinary GIL.
  *
- * The holder's two sides, pb_attach and pb_detach on one hand and the handler on the other,
- * run on the same thread, so compiler barriers order them: attach sets `inside` before it
- * reads `held`, the handler drops only when `inside` is 0.  PyEval_SaveThread in a signal
- * handler is sound here, because the interrupted code is host code: it cannot be in the
- * middle of the guest GIL's own mutexes.
+ * Who ends it: a host thread that is about to wait for the GIL (pb_lease_revoke); and, since
+ * a guest's own thread cannot ask, a watcher thread.  Each TICK it looks whether there is
+ * another thread state; it also ends leases that are not used any more, and makes the keeper
+ * drop the GIL once in a while (RENEW) for waiters that it cannot see.  It sleeps while there
+ * is nothing to watch.
  *
- * pb_lease's words are written with the guest GIL held, except `wanted`.  The handler is
- * installed with SA_RESTART; a host call that is never restarted (poll, nanosleep) sees
- * EINTR once, which Python retries.
+ * Ending it, take_over: the keeper's `held` goes from HELD to CLAIMED, and if the keeper is
+ * not `inside` the claimer drops the GIL in its place, then sets FREE; otherwise it sets HELD
+ * again, and `keep`, which was cleared before, makes the keeper drop the GIL itself when it
+ * leaves.  The keeper sets `inside` before it reads `held`, and waits while that is CLAIMED.
+ * Two threads each write one word and read the other's, so both need a full barrier between;
+ * the keeper's, on the fast path, is free because the claimer's is membarrier(2), which makes
+ * every thread of the process pass one.
  *
- * The watcher sleeps while there are no leases and costs nothing then.
+ * Dropping the GIL in another thread's place.  To 3.11 the current thread state is one
+ * variable of the process: PyEval_SaveThread does it from any thread.  From 3.12 on it is a
+ * thread-local variable, `slot`, found at start as the only word of libpython's thread-local
+ * memory that holds the state while it is current and NULL while it is not; the claimer moves
+ * the keeper's value to its own slot, and then calls PyEval_SaveThread.
+ *
+ * Guest code can run on the keeper outside of our books: host code calls a C function of the
+ * guest, whose PyGILState_Ensure sees the GIL held.  It counts in the thread state (`ensured`,
+ * found at start by calling it twice), and no lease is ended while that number is not what
+ * it was.  Hole: a keeper that lies just between PyGILState_Ensure's test and its increment
+ * (a few instructions) through all of take_over, which waits a little for that reason.
+ *
+ * Tried and left: asking the keeper by a signal.  It interrupts the host's system calls:
+ * PyPy's accept with a timeout fails, poll loses count of its timeout; a blocked signal
+ * keeps the GIL for ever.
+ *
+ * Leases are off where something above is missing: the system call, the slot, an unknown
+ * version.  Everything works without them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/membarrier.h>
+#include <link.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -40,73 +58,231 @@
 
 #include "core.h"
 
-enum { TICK_NS = 2000000, DROWSY_TICKS = 16 };
+enum {
+    TICK_NS = 2000000,
+    RENEW = 5,                  /* ticks */
+    UNUSED = 8,
+    DROWSY = 16,
+    SETTLE_NS = 20000,
+    LOOKED_THROUGH = 256        /* bytes of a thread state */
+};
 
-pb_lease_words pb_lease;
+typedef struct tls_index { unsigned long module, offset; } tls_index;
+extern void *__tls_get_addr(tls_index *);
 
-static int enabled = 1, started;
-static int signal_number;
+static int enabled = 1, possible;
+static void *interpreter;
+static size_t ensured_offset;
+static tls_index slot;          /* module 0: there is none */
+static pb_tstate *keepers_slot;
+static pthread_mutex_t claiming = PTHREAD_MUTEX_INITIALIZER;
 static sem_t wake;
-static volatile int asleep;
-static __thread __attribute__((tls_model("initial-exec"))) int my_id;
+static volatile int started, asleep;
 
-static void on_signal(int number)
+/* ---- at start ---- */
+
+typedef struct found { uintptr_t address; unsigned long module; size_t size; } found;
+
+static int find_module(struct dl_phdr_info *info, size_t size, void *data)
 {
-    (void)number;
-    pb_lease.wanted = 1;
-    pb_lease_give_up();
+    found *f = data;
+    int inside = 0;
+    size_t tls = 0;
+    (void)size;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+        if (p->p_type == PT_LOAD && f->address - (info->dlpi_addr + p->p_vaddr) < p->p_memsz)
+            inside = 1;
+        if (p->p_type == PT_TLS)
+            tls = p->p_memsz;
+    }
+    if (inside) {
+        f->module = info->dlpi_tls_modid;
+        f->size = tls;
+    }
+    return inside;
 }
 
-static void poke(int holder)
+static pb_tstate *slot_address(void)
 {
-    pb_state.leases_revoked++;
-    (void)syscall(SYS_tgkill, getpid(), holder, signal_number);
+    tls_index i = slot;
+    return __tls_get_addr(&i);
 }
 
-static void *watch(void *unused)
+/* 0, or -1 when there is no such word, or more than one. */
+static int slot_find(pb_tstate current)
 {
-    const struct timespec tick = {0, TICK_NS};
-    (void)unused;
-    for (;;) {
-        int quiet = 0;
-        while (quiet < DROWSY_TICKS) {
-            (void)nanosleep(&tick, NULL);
-            int holder = pb_lease.holder;
-            if (holder == 0 || (pb_lease.wanted && !pb_lease.idle)) {
-                quiet++;            /* nobody, or one who will see the wish on leaving */
-                continue;
-            }
-            quiet = 0;
-            if (pb_lease.wanted)
-                poke(holder);
-            else
-                pb_lease.wanted = 1;
+    found f = {(uintptr_t)G.PyGILState_Ensure, 0, 0};
+    int candidates = 0;
+    unsigned long chosen = 0;
+    (void)dl_iterate_phdr(find_module, &f);
+    if (f.module == 0)
+        return -1;
+    slot.module = f.module;
+    for (slot.offset = 0; slot.offset + sizeof current <= f.size; slot.offset += sizeof current) {
+        if (*slot_address() != current)
+            continue;
+        (void)G.PyEval_SaveThread();
+        int cleared = *slot_address() == NULL;
+        G.PyEval_RestoreThread(current);
+        if (cleared && *slot_address() == current) {
+            candidates++;
+            chosen = slot.offset;
         }
+    }
+    slot.offset = chosen;
+    if (candidates != 1)
+        slot.module = 0;
+    return candidates == 1 ? 0 : -1;
+}
+
+/* Where PyGILState_Ensure counts.  0, or -1. */
+static int ensured_find(pb_tstate current)
+{
+    enum { N = LOOKED_THROUGH / sizeof(int) };
+    int seen[4][N], fits = 0;
+    memcpy(seen[0], current, sizeof seen[0]);
+    int first = G.PyGILState_Ensure();
+    memcpy(seen[1], current, sizeof seen[1]);
+    int second = G.PyGILState_Ensure();
+    memcpy(seen[2], current, sizeof seen[2]);
+    G.PyGILState_Release(second);
+    G.PyGILState_Release(first);
+    memcpy(seen[3], current, sizeof seen[3]);
+    for (size_t i = 0; i < N; i++)
+        if (seen[1][i] - seen[0][i] == 1 && seen[2][i] - seen[1][i] == 1 && seen[3][i] == seen[0][i]) {
+            ensured_offset = i * sizeof(int);
+            fits++;
+        }
+    return fits == 1 ? 0 : -1;
+}
+
+void pb_lease_start(void)
+{
+    pb_tstate current = G.PyThreadState_Get();
+    interpreter = G.PyInterpreterState_Main();
+    possible = G.minor <= 13
+        && syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0
+        && ensured_find(current) == 0
+        && (G.minor < 12 || slot_find(current) == 0);
+}
+
+void pb_lease_known(pb_thread *t)
+{
+    if (!possible)
+        return;
+    t->ensured = (const volatile int *)(const void *)((char *)t->tstate + ensured_offset);
+    t->ensured_outside = *t->ensured;
+}
+
+/* ---- ending a lease ---- */
+
+static int barrier(void)
+{
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+static int outside(const pb_thread *keeper)
+{
+    return !keeper->inside && *keeper->ensured == keeper->ensured_outside;
+}
+
+/* By a thread without the guest GIL.  Does nothing if the keeper is in the guest. */
+static void take_over(pb_thread *keeper)
+{
+    static const struct timespec settle = {0, SETTLE_NS};
+    int held = PB_HELD;
+    if (pthread_mutex_trylock(&claiming) != 0)
+        return;                             /* somebody else is at it */
+    if (__atomic_compare_exchange_n(&keeper->held, &held, PB_CLAIMED, 0, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_SEQ_CST)) {
+        int drop = barrier() && outside(keeper);
+        if (drop) {
+            (void)nanosleep(&settle, NULL);
+            drop = outside(keeper);
+        }
+        if (drop) {
+            if (slot.module != 0) {
+                *slot_address() = keeper->tstate;
+                *keepers_slot = NULL;
+            }
+            (void)G.PyEval_SaveThread();
+            pb_state.leases_revoked++;
+        }
+        __atomic_store_n(&keeper->held, drop ? PB_FREE : PB_HELD, __ATOMIC_SEQ_CST);
+    }
+    (void)pthread_mutex_unlock(&claiming);
+}
+
+void pb_lease_revoke(void)
+{
+    pb_thread *keeper = pb_main_thread;
+    if (keeper == NULL || keeper == &pb_me || keeper->held == PB_FREE)
+        return;
+    keeper->keep = 0;
+    if (!keeper->inside)
+        take_over(keeper);
+}
+
+/* ---- the watcher ---- */
+
+/* How long to sleep: 0 a tick, 1 until woken, or (2) a while. */
+static int look(pb_thread *keeper, int *age, int *unused, int *quiet)
+{
+    if (keeper == NULL || pb_state.state != 1)
+        return 1;
+    if (keeper->inside)
+        pb_signals_watch();
+    if (keeper->held == PB_FREE) {
+        *age = *unused = 0;
+        return ++*quiet >= DROWSY;
+    }
+    int others = G.PyInterpreterState_ThreadHead(interpreter) != keeper->tstate;
+    if (others || ++*age >= RENEW) {
+        keeper->keep = 0;
+        *age = 0;
+    }
+    if (!keeper->inside) {
+        *quiet = 0;
+        if (others || ++*unused >= UNUSED)
+            take_over(keeper);
+        return 0;
+    }
+    *unused = 0;
+    if (keeper->keep)
+        *quiet = 0;
+    return ++*quiet >= DROWSY ? 2 : 0;
+}
+
+static void *watch(void *unused_argument)
+{
+    static const struct timespec tick = {0, TICK_NS};
+    int age = 0, unused = 0, quiet = 0;
+    (void)unused_argument;
+    for (;;) {
+        (void)nanosleep(&tick, NULL);
+        int how = look(pb_main_thread, &age, &unused, &quiet);
+        if (how == 0)
+            continue;
         asleep = 1;
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
-        if (pb_lease.holder != 0 && !pb_lease.wanted) {
-            asleep = 0;
-            continue;
+        if (how == 2) {
+            struct timespec until;
+            (void)clock_gettime(CLOCK_REALTIME, &until);
+            until.tv_nsec += 50 * 1000 * 1000;
+            if (until.tv_nsec >= 1000000000) {
+                until.tv_sec++;
+                until.tv_nsec -= 1000000000;
+            }
+            (void)sem_timedwait(&wake, &until);
+        } else if (pb_main_thread == NULL || pb_main_thread->held == PB_FREE || pb_state.state != 1) {
+            while (sem_wait(&wake) != 0 && errno == EINTR)
+                ;
+            quiet = 0;
         }
-        while (sem_wait(&wake) != 0 && errno == EINTR)
-            ;
         asleep = 0;
     }
     return NULL;
-}
-
-/* A signal of its own: the highest real-time one that nobody handles yet. */
-static int signal_claim(void)
-{
-    struct sigaction action, old;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
-    action.sa_flags = SA_RESTART | SA_ONSTACK;
-    (void)sigfillset(&action.sa_mask);
-    for (int number = SIGRTMAX - 2; number > SIGRTMIN; number--)
-        if (sigaction(number, NULL, &old) == 0 && old.sa_handler == SIG_DFL)
-            return sigaction(number, &action, NULL) == 0 ? number : 0;
-    return 0;
 }
 
 static int watcher_start(void)
@@ -116,8 +292,6 @@ static int watcher_start(void)
     sigset_t all, before;
     int failed;
 
-    if (signal_number == 0 && (signal_number = signal_claim()) == 0)
-        return -1;
     if (sem_init(&wake, 0, 0) != 0 || pthread_attr_init(&attributes) != 0)
         return -1;
     (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -132,53 +306,43 @@ static int watcher_start(void)
 
 void pb_lease_taken(pb_thread *t)
 {
-    t->leasing = 0;
-    if (!enabled)
-        return;
-    pb_tstate head = G.PyInterpreterState_ThreadHead(G.PyInterpreterState_Main());
-    if (head == NULL || G.PyThreadState_Next(head) != NULL)
+    t->keep = 0;
+    if (t != pb_main_thread)
         return;
     if (!started) {                         /* with the guest GIL: one thread at a time */
         started = 1;
-        if (watcher_start() != 0) {
-            enabled = 0;
-            return;
+        if (watcher_start() != 0)
+            possible = 0;
+    }
+    if (possible && enabled && t->ensured != NULL) {
+        pb_tstate head = G.PyInterpreterState_ThreadHead(interpreter);
+        if (head == t->tstate && G.PyThreadState_Next(head) == NULL) {
+            if (slot.module != 0)
+                keepers_slot = slot_address();
+            t->keep = 1;
         }
     }
-    if (my_id == 0)
-        my_id = (int)syscall(SYS_gettid);
-    t->leasing = 1;
-    pb_lease.wanted = 0;
-    pb_lease.idle = 0;
-    pb_lease.holder = my_id;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (asleep)
+    if (asleep) {
+        asleep = 0;
         (void)sem_post(&wake);
-    if (t == pb_main_thread)
-        pb_signals_watch();                 /* every few milliseconds, while calls are made */
-}
-
-void pb_lease_revoke(void)
-{
-    int holder = pb_lease.holder;
-    if (holder != 0 && holder != my_id) {
-        pb_lease.wanted = 1;
-        if (pb_lease.idle)
-            poke(holder);
     }
 }
 
-void pb_lease_forked(void)
+/* The watcher is gone; it may have been about to claim this thread's lease. */
+void pb_lease_forked(pb_thread *t)
 {
     started = 0;
     asleep = 0;
-    my_id = 0;
-    pb_lease_over();
+    t->keep = 0;
+    if (t->held == PB_CLAIMED)
+        t->held = PB_HELD;
+    (void)pthread_mutex_init(&claiming, NULL);
 }
 
 void pb_lease_set(int on)
 {
     enabled = on;
-    if (!on)
-        pb_lease_revoke();
+    if (!on && pb_main_thread != NULL)
+        pb_main_thread->keep = 0;
 }

@@ -102,6 +102,17 @@ static int arguments_set(int argc, char **argv)
     return 0;
 }
 
+/* In the child, whoever forked: the host, guest code, a C library. */
+static void forked(void)
+{
+    pb_thread *t = &pb_me;
+    if (pb_state.state != 1)
+        return;
+    pb_main_thread = t;                     /* the only thread is the main one now */
+    pb_lease_forked(t);
+    pb_signals_forked();
+}
+
 int pb_start(const char *library, const char *program, int isolate,
              int argc, char **argv, char *error, int64_t error_size)
 {
@@ -109,7 +120,9 @@ int pb_start(const char *library, const char *program, int isolate,
     int64_t refused = 0;
 
     void *handle = pb_isolate_load(library, isolate, error, size);
-    if (handle == NULL || pb_api_load(handle, error, size) != 0)
+    if (handle == NULL)
+        return -2;
+    if (pb_api_load(handle, error, size) != 0)
         return -1;
     if (G.Py_IsInitialized()) {
         snprintf(error, size, "%s is in use by this process already, outside pybridge", library);
@@ -126,23 +139,29 @@ int pb_start(const char *library, const char *program, int isolate,
     G.Py_SetProgramName(name);
     pb_signals_save();
     pb_attach_prepare();
-    if (initialize(error, size) != 0)
+    if (initialize(error, size) != 0) {
+        pb_signals_restore();
         return -1;
+    }
     if (arguments_set(argc, argv) != 0 || pb_signals_start() != 0 || pb_hostobj_start() != 0) {
         snprintf(error, size, "the guest started, but its signal module or the types of the bridge did not");
         G.PyErr_Clear();
         (void)G.PyEval_SaveThread();
+        pb_signals_stop();
         return -1;
     }
+    pb_lease_start();
     (void)G.PyEval_SaveThread();
+    (void)pthread_atfork(NULL, NULL, forked);
     pb_state.state = 1;
+    pb_main_thread = &pb_me;
     pb_thread *t = pb_attach(&refused);     /* finds the state that the start made */
     if (t == NULL) {
         pb_state.state = 0;
+        pb_signals_stop();
         snprintf(error, size, "too little stack on the main thread to run the guest: raise it with ulimit -s");
         return -1;
     }
-    pb_main_thread = t;
     pb_detach(t);
     return 0;
 }
@@ -153,10 +172,12 @@ void pb_close(void)
 {
     int64_t refused = 0;
     pb_thread *t = pb_attach(&refused);
-    if (t == NULL)
+    if (t == NULL) {
+        pb_state.state = 2;                 /* too deep in a recursion to do it properly */
         return;
-    t->leasing = 0;
+    }
     pb_signals_stop();
+    t->keep = 0;
     pb_detach(t);
     pb_state.state = 2;
 }
@@ -181,15 +202,11 @@ void pb_fork_after(int child)
     if (t == NULL)
         return;
     forking = NULL;
-    if (child) {
-        pb_lease_forked();
-        pb_main_thread = t;                 /* the only thread is the main one now */
-        pb_signals_forked();
+    if (child)
         G.PyOS_AfterFork_Child();
-    } else {
+    else
         G.PyOS_AfterFork_Parent();
-    }
     pb_isolate_fork_after(child);
-    t->leasing = 0;
+    t->keep = 0;
     pb_detach(t);
 }

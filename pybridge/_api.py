@@ -101,6 +101,7 @@ def _run(source: str, namespace: Any, mode: int, function: str) -> Any:
     frame = frame_get()
     text = source.encode("utf-8", "surrogatepass")
     code = take(frame, lib.pb_compile(frame.mem, text, filename.encode(), mode))
+    before = None
     if namespace is None:
         space = _guest.call("main_namespace")
     elif isinstance(namespace, Handle):
@@ -110,7 +111,7 @@ def _run(source: str, namespace: Any, mode: int, function: str) -> Any:
     try:
         return _guest.call(function, code, space)
     finally:
-        if mode == 257 and isinstance(namespace, dict):
+        if mode == 257 and before is not None:
             bound, deleted = _guest.call("bindings", space, before)
             namespace.update(bound)
             for key in deleted:

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections import namedtuple
 
+from pybridge._host import module_dict
+
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any
@@ -173,7 +175,9 @@ def source() -> str:
 
 def make(names: dict[str, Any]) -> dict[str, Any]:
     """The methods by name; `names` is what their text refers to, `lib` included."""
-    space: dict[str, Any] = dict(names, __name__=FILENAME, __loader__=_Loader)
+    # The globals of compiled code must be a module's kind of dict: only its look-ups fold.
+    space = module_dict()
+    space.update(names, __name__=FILENAME, __loader__=_Loader)
     lib = names["lib"]
     for op in OPERATORS:
         space[op.operation] = getattr(lib, op.operation)
@@ -181,4 +185,4 @@ def make(names: dict[str, Any]) -> dict[str, Any]:
         space[in_place] = getattr(lib, in_place, None)
     before = set(space)
     exec(compile(source(), FILENAME, "exec"), space)
-    return {k: v for k, v in space.items() if k not in before and k.startswith("__")}
+    return {k: v for k, v in space.items() if k not in before and k != "__builtins__" and k.startswith("__")}

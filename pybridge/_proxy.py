@@ -142,7 +142,7 @@ class Proxy(Handle):
         take(frame, lib.pb_delete_attribute(frame.mem, self._pybridge_handle, interned(name)))
 
     @hidden
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         frame = frame_get()
         n = len(args)
         names = 0

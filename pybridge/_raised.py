@@ -171,6 +171,19 @@ class _Described:
         ) = fields
 
 
+def _describe(proxy: Any) -> Any:
+    for name in ("describe_exception", "describe_plainly"):
+        function = _guest.support(name)
+        frame = frame_get()
+        put(frame, 0, proxy)
+        word = lib.pb_call(frame.mem, function._pybridge_handle, 1, 0)
+        if word & 255 != ERROR:
+            return take(frame, word)
+        adopt(frame, frame.ints[1])  # raised by the exception's own code: dropped
+        frames.append(frame)
+    return None, False, (("builtins", "Exception", ()),), ("?",), (), (), None, None, False, (), None, None
+
+
 def to_host(proxy: Any, known: dict[int, Any] | None = None) -> BaseException:
     """The host exception for a guest exception object.
 
@@ -181,7 +194,7 @@ def to_host(proxy: Any, known: dict[int, Any] | None = None) -> BaseException:
         known = {}
     elif proxy._pybridge_handle in known:
         return known[proxy._pybridge_handle][1]  # type: ignore[no-any-return]
-    d = _Described(_guest.call("describe_exception", proxy))
+    d = _Described(_describe(proxy))
     if d.host is None and d.guests:
         d.host = _passed_find(proxy)
     if d.host is not None:

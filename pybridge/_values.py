@@ -41,10 +41,14 @@ if TYPE_CHECKING:
 
 
 class GuestTimezone(datetime.tzinfo):
-    """A guest tzinfo of a class that has no host form; `guest` is the proxy."""
+    """A guest tzinfo that has no host form; `guest` is the proxy that is asked.
 
-    def __init__(self, guest: Any) -> None:
+    `key`: of a ZoneInfo that the host's data base does not have.
+    """
+
+    def __init__(self, guest: Any, key: str | None = None) -> None:
         self.guest = guest
+        self.key = key
 
     def utcoffset(self, when: datetime.datetime | None) -> datetime.timedelta | None:
         """As the guest says."""
@@ -105,7 +109,7 @@ def _zone_made(key: str) -> Any:
     try:
         return zoneinfo.ZoneInfo(key)
     except Exception:  # no such key, or no data base, on the host
-        return _guest.call("find", "zoneinfo", "ZoneInfo")(key)
+        return GuestTimezone(_guest.call("zone_of", key), key)
 
 
 def _decimal_made(text: str) -> Any:
@@ -220,6 +224,8 @@ def _value_encoder(x: Any) -> Encoder | None:
 def _timezone_encoder(x: Any) -> Encoder | None:
     if type(x) is not GuestTimezone:
         return None
+    if x.key is not None:
+        return lambda frame, at, x: put_build(frame, at, _factory("zoneinfo:ZoneInfo"), (x.key,))
     return lambda frame, at, x: put(frame, at, x.guest)
 
 

@@ -6,6 +6,8 @@
  * away what it read ahead as soon as anything else has crossed (`pb_state.entered`), so the
  * program cannot tell.
  */
+#include <stdio.h>
+
 #include "crossing.h"
 
 typedef struct list_iterator {      /* the same from 3.9 to 3.14 */
@@ -38,7 +40,9 @@ int64_t pb_next(pb_frame *f, intptr_t iterator)
         return word;
     pb_obj it = (pb_obj)iterator;
     if (it->type->iternext == NULL) {
-        G.PyErr_SetString(*G.PyExc_TypeError, "the object is not an iterator");
+        char text[256];
+        (void)snprintf(text, sizeof text, "'%.200s' object is not an iterator", it->type->name);
+        G.PyErr_SetString(*G.PyExc_TypeError, text);
         return crossing_end(t, f, NULL);
     }
     result_begin(f);
@@ -70,8 +74,10 @@ int64_t pb_fetch(pb_frame *f, intptr_t iterator, int64_t seen, int64_t most)
     result_begin(f);
     while (n < most && it->list != NULL && it->index + n < G.PyList_Size(it->list)) {
         pb_obj item = pb_dup(G.PyList_GetItem(it->list, it->index + n));
-        if (pb_give(f, &at, item) != 0)             /* steals item */
+        if (pb_give(f, &at, item) != 0) {           /* steals item */
+            pb_ungive(f, 1, at);
             return crossing_end(t, f, NULL);
+        }
         n++;
     }
     if (n == 0 && most > 0)

@@ -178,6 +178,11 @@ static int give_object(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
         pb_obj reducer = pb_dup(kind->reducer);
         pb_obj value = pb_vectorcall_run(reducer, &o, 1, NULL);
         pb_drop(reducer);
+        if (value == NULL && G.PyErr_ExceptionMatches(*G.PyExc_Exception)) {
+            G.PyErr_Clear();            /* broken, or half made: it stays what it is */
+            if (cell(f, at, PB_OBJECT, (int64_t)(intptr_t)o) == 0)
+                return 0;
+        }
         pb_drop(o);
         if (value == NULL)
             return -1;

@@ -74,6 +74,29 @@ def build_datetime(year, month, day, hour, minute, second, microsecond, tzinfo, 
     )
 
 
+def zone_of(key):
+    """A ZoneInfo that does not cross by value: for a host that does not know its key."""
+    import datetime
+    import zoneinfo
+
+    zone = zoneinfo.ZoneInfo(key)
+
+    class Zone(datetime.tzinfo):
+        def utcoffset(self, when):
+            return zone.utcoffset(None if when is None else when.replace(tzinfo=zone))
+
+        def dst(self, when):
+            return zone.dst(None if when is None else when.replace(tzinfo=zone))
+
+        def tzname(self, when):
+            return zone.tzname(None if when is None else when.replace(tzinfo=zone))
+
+        def __repr__(self):
+            return repr(zone)
+
+    return Zone()
+
+
 def build_uuid(number):
     import uuid
 
@@ -94,16 +117,25 @@ def find(module, name):
     return getattr(importlib.import_module(module), name)
 
 
+def _full_name(cls):
+    """(module, qualified name) of a class.  One made by exec may have no module."""
+    try:
+        module = type.__dict__["__module__"].__get__(cls)
+    except AttributeError:
+        module = None
+    name = type.__dict__["__qualname__"].__get__(cls)
+    return module if type(module) is str else "?", name
+
+
 def facts(x):
     """What the host must know of an object's type: address, module, name, is it genuine
     (what its module has under that name)."""
     cls = type(x)
-    module = type.__dict__["__module__"].__get__(cls)
-    name = type.__dict__["__qualname__"].__get__(cls)
-    if type(module) is not str:
-        module = "?"
+    module, name = _full_name(cls)
     # `pathlib._local` and the like: modules that moved
     genuine = getattr(sys.modules.get(module), name, None) is cls
+    if cls is type(sys):
+        genuine = sys.version_info < (3, 14)  # later dicts have no version to watch
     return id(cls), module, name, genuine
 
 
@@ -131,7 +163,10 @@ def describe_exception(exc):
     """All that the host needs to raise the same: see _Described in pybridge/_raised.py."""
     mro = [cls for cls in type(exc).__mro__ if issubclass(cls, BaseException)]
     classes = tuple(
-        (cls.__module__, cls.__qualname__, tuple(mro.index(b) for b in cls.__bases__ if b in mro))
+        (
+            *_full_name(cls),
+            tuple(mro.index(b) for b in cls.__bases__ if b in mro),
+        )
         for cls in mro
     )
     space = exc.__dict__
@@ -160,6 +195,29 @@ def describe_exception(exc):
         host, seen is not None, classes, tuple(exc.args), tuple(attributes),
         _frames(exc.__traceback__, seen), cause, context, exc.__suppress_context__,
         tuple(getattr(exc, "__notes__", None) or ()), text, members,
+    )  # fmt: skip
+
+
+def describe_plainly(exc):
+    """Likewise for an exception whose own code got in the way: nothing of it runs."""
+    cls = type(exc)
+    mro = [base for base in cls.__mro__ if issubclass(base, BaseException)]
+    classes = tuple(
+        (
+            *_full_name(base),
+            tuple(i for i, b in enumerate(mro) if b in type.__dict__["__bases__"].__get__(base)),
+        )
+        for base in mro
+    )
+    space = BaseException.__dict__
+    args = object.__getattribute__(exc, "args")
+    plain = (int, float, str, bytes, bool, type(None))
+    return (
+        None, False, classes,
+        tuple(a if type(a) in plain else "<%s object>" % type(a).__name__ for a in args), (),
+        _frames(space["__traceback__"].__get__(exc), None),
+        space["__cause__"].__get__(exc), space["__context__"].__get__(exc),
+        object.__getattribute__(exc, "__suppress_context__"), (), None, None,
     )  # fmt: skip
 
 
@@ -340,9 +398,7 @@ def special(x, name, *args):
             return (method if get is None else get(method, x, cls))(*args)
     if sys.version_info < (3, 11):
         raise AttributeError(name)
-    raise TypeError(
-        "'%s' object does not support the context manager protocol" % cls.__name__
-    )
+    raise TypeError("'%s' object does not support the context manager protocol" % cls.__name__)
 
 
 def class_of(x):

@@ -38,59 +38,79 @@ _VERSION_WORD = 3  # of a dict: its version
 _set = object.__setattr__
 
 
+class _Remembered:
+    """What was read from one guest dict: `names`, while its version is `version`.
+
+    Shared by all proxies of the module: a trace is compiled for one `names`.
+    """
+
+    __slots__ = ("address", "names", "patience", "version")
+
+    def __init__(self, address: int) -> None:
+        self.address = address
+        self.names = module_dict()
+        self.patience = _PATIENCE
+        self.version = _OFF
+
+
+# By the address of the dict.  Versions are unique in the guest, so an entry whose dict died
+# cannot be mistaken for that of a later dict at the same address.
+_remembered: dict[int, _Remembered] = {}
+
+
 class ModuleProxy(Proxy):
     # A proxy of a module that remembers the attributes it read.  No docstring here: `__doc__`
     # and `__module__` of the class would hide the guest's.
     __doc__ = Proxy.__dict__["__doc__"]
     __module__ = Proxy.__dict__["__module__"]
-    __slots__ = (
-        "_pybridge_dict",
-        "_pybridge_names",
-        "_pybridge_patience",
-        "_pybridge_version",
-    )
+    __slots__ = ("_pybridge_remembered",)
 
     @hidden
     def __getattr__(self, name: str) -> Any:
-        if _cast(_INTS, self._pybridge_dict)[_VERSION_WORD] == self._pybridge_version:
+        known = self._pybridge_remembered
+        if _cast(_INTS, known.address)[_VERSION_WORD] == known.version:
             try:
-                return self._pybridge_names[name]
+                return known.names[name]
             except KeyError:
                 pass
-        return _read(self, name)
+        return _read(self, known, name)
 
 
 @hidden
-def _read(self: Any, name: str) -> Any:
+def _read(self: Any, known: _Remembered, name: str) -> Any:
     """Read an attribute by a crossing, and remember it if it may be remembered."""
-    version = _cast(_INTS, self._pybridge_dict)[_VERSION_WORD]
+    version = _cast(_INTS, known.address)[_VERSION_WORD]
     value = _guest.get_attribute(self, name)
-    if self._pybridge_patience <= 0 or not _in_dict(self, name):
+    if known.patience <= 0 or not _in_dict(known.address, name):
         return value
-    if version != self._pybridge_version:
-        _set(self, "_pybridge_patience", self._pybridge_patience - 1)
-        _set(self, "_pybridge_names", module_dict())
-        _set(self, "_pybridge_version", version)
-        if self._pybridge_patience <= 0:
-            _set(self, "_pybridge_version", _OFF)
-    self._pybridge_names[name] = value
+    if version != known.version:
+        known.patience -= 1
+        known.version = _OFF  # nobody may find an old name under the new version
+        known.names = module_dict()
+        if known.patience > 0:
+            known.version = version
+    names = known.names  # before the version: another thread may be changing both
+    if known.version == version:
+        names[name] = value
     return value
 
 
-def _in_dict(self: Any, name: str) -> bool:
+def _in_dict(address: int, name: str) -> bool:
     frame = frame_get()
     put(frame, 0, name)
-    mem, address = frame.mem, self._pybridge_dict
-    return take(frame, lib.pb_operate(mem, lib.PB_CONTAINS, address))  # type: ignore[no-any-return]
+    return take(  # type: ignore[no-any-return]
+        frame, lib.pb_operate(frame.mem, lib.PB_CONTAINS, address)
+    )
 
 
 def _made(handle: int, proxy: Handle) -> Any:
     """The module proxy for an adopted handle."""
     module = adopt_as(ModuleProxy, proxy)
-    _set(module, "_pybridge_dict", _cast(_INTS, handle)[_DICT_WORD])
-    _set(module, "_pybridge_names", module_dict())
-    _set(module, "_pybridge_patience", _PATIENCE)
-    _set(module, "_pybridge_version", _OFF)
+    address = _cast(_INTS, handle)[_DICT_WORD]
+    known = _remembered.get(address)
+    if known is None:
+        known = _remembered[address] = _Remembered(address)
+    _set(module, "_pybridge_remembered", known)
     return module
 
 

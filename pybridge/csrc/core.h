@@ -15,9 +15,9 @@
  *     signals, start                            process-wide state
  *
  * Locks, in the order in which they may be taken: the guest GIL, then the host's GIL is
- * never taken while the guest's is held (callbacks let go of it first).  The core itself
- * has one lock, in isolate.c, held only around dlopen; everything else is either the
- * thread's own or protected by the guest GIL, and says which.
+ * never taken while the guest's is held (callbacks let go of it first), then the locks of
+ * isolate.c around dlopen (guest_lock, load_lock) and of elfwalk.c (walking, innermost).
+ * Everything else is either the thread's own or protected by the guest GIL, and says which.
  */
 #ifndef PB_CORE_H
 #define PB_CORE_H

@@ -7,7 +7,8 @@
  * none is unmapped while we look.  A visitor may meet an object that another thread's
  * dlopen is still relocating; its tables are complete, its slots may not be.
  *
- * Nothing here keeps state or takes a lock of its own.  Any thread may call.
+ * Any thread may call.  One lock, held during a walk, inside all others but the linker's:
+ * glibc does not reset that one in the child of a fork, so the fork must wait for walks.
  *
  * The addresses in a dynamic section are relocated in place by glibc, but not by musl and
  * not in sections that are read-only: what lies below the load address still needs it
@@ -21,6 +22,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +38,8 @@ enum { CALL = R_AARCH64_JUMP_SLOT, DATA = R_AARCH64_GLOB_DAT, WORD = R_AARCH64_A
 #else
 #error "elfwalk.c: add this machine's relocation numbers"
 #endif
+
+static pthread_mutex_t walking = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- objects ---- */
 
@@ -138,7 +142,22 @@ static int on_object(struct dl_phdr_info *info, size_t size, void *closure)
 int pb_elf_each(pb_elf_visit *visit, void *closure)
 {
     struct walk walk = {visit, closure};
-    return dl_iterate_phdr(on_object, &walk);
+    int answer;
+
+    (void)pthread_mutex_lock(&walking);
+    answer = dl_iterate_phdr(on_object, &walk);
+    (void)pthread_mutex_unlock(&walking);
+    return answer;
+}
+
+void pb_elf_fork_before(void)
+{
+    (void)pthread_mutex_lock(&walking);
+}
+
+void pb_elf_fork_after(void)
+{
+    (void)pthread_mutex_unlock(&walking);
 }
 
 const char *pb_elf_symbol_name(const pb_elf *object, const ElfW(Sym) *symbol)

@@ -36,6 +36,10 @@ typedef int pb_elf_visit(const pb_elf *object, void *closure);
 /* All objects, oldest first; the first answer that is not 0, or 0. */
 int pb_elf_each(pb_elf_visit *visit, void *closure);
 
+/* For pthread_atfork: no thread of ours is on a walk at the fork.  After it, on both sides. */
+void pb_elf_fork_before(void);
+void pb_elf_fork_after(void);
+
 /* The objects that are loaded at one moment. */
 typedef struct pb_elf_census {
     const ElfW(Dyn) **objects;

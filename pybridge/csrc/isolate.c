@@ -46,7 +46,8 @@
  * between its preparations for a fork and the fork, and its GIL may be held in its dlopen:
  * so that one must not wait for the first lock.  Order: guest GIL, guest_lock, load_lock,
  * the linker's own.  The linker holds its own over a dlopen and the constructors too, so
- * ours add no wait that dlopen does not have.
+ * ours add no wait that dlopen does not have.  A fork by whoever takes no lock of ours is
+ * put right in the child.
  *
  * dlerror is the caller's: after a dlopen that failed, nothing here calls the linker.
  */
@@ -310,7 +311,8 @@ static int host_prepare(void)
         names[i].global = (uintptr_t)dlsym(RTLD_DEFAULT, names[i].text);
         report.hidden += names[i].symbol != NULL;
     }
-    if (!forks_watched && (errno = pthread_atfork(NULL, NULL, on_fork_child)) != 0)
+    if (!forks_watched
+        && (errno = pthread_atfork(pb_elf_fork_before, pb_elf_fork_after, on_fork_child)) != 0)
         return -1;
     forks_watched = 1;
     return pb_elf_each_since(&nothing, host_prepare_object, NULL) < 0 ? -1 : 0;
@@ -399,9 +401,12 @@ static void window_close(pb_elf_census *before, int loaded)
 }
 
 /* In the child of any fork, also one that the guest makes without asking us: what another
- * thread held or had begun has no one to end it. */
+ * thread held or had begun has no one to end it.  (To wait for it before the fork would
+ * not do: older glibc runs such handlers under the lock of pthread_atfork, which
+ * constructors call.) */
 static void on_fork_child(void)
 {
+    pb_elf_fork_after();
     if (guest_held == 0) {
         guest_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
         if (windows > 0) {
@@ -573,7 +578,8 @@ static void *load_hidden(const char *path, char *error, size_t size)
         library_name = map->l_name;         /* before anything may ask guest_dlopen for it */
         wrong = selftest(loaded);
         version_function = (uintptr_t)dlsym(loaded, "Py_GetVersion");
-        twin = strcmp(host_version, version_by(version_function)) == 0;
+        twin = *host_version != '\0'
+            && strcmp(host_version, version_by(version_function)) == 0;
     }
     window_close(&before, map != NULL && wrong == NULL && !twin);
     if (loaded == NULL)
@@ -631,7 +637,7 @@ void *pb_isolate_load(const char *path, int enabled, char *error, size_t size)
         if (loaded != NULL)
             report.enabled = report.selftest = 1;
         else
-            report = (pb_isolate_report){0};
+            report = (pb_isolate_report){.prebound = report.prebound};
     }
     free(real);
     lock_give(&guest_lock, &guest_held);

@@ -25,9 +25,10 @@ void *pb_isolate_load(const char *path, int enabled, char *error, size_t error_s
 /* borrowed, never NULL */
 const pb_isolate_report *pb_isolate_state(void);
 
-/* Around fork, on the forking thread, so that the child has the host's names and a free
- * lock.  Guest imports take the guest GIL first and this lock second: whoever holds both
- * over fork takes them in that order. */
+/* Around fork, on the forking thread, so that no guest load is cut in two.  Innermost: with
+ * the guest GIL held, after PyOS_BeforeFork and again before PyOS_AfterFork_*.  Those run
+ * guest code, which may pass the GIL to a thread that then keeps it and waits for this
+ * lock.  Forks that do not come here (the guest's own) leave the child sound as well. */
 void pb_isolate_fork_before(void);
 void pb_isolate_fork_after(int child);
 

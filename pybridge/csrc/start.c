@@ -191,8 +191,8 @@ void pb_fork_before(void)
     pb_thread *t = pb_attach(&refused);
     if (t == NULL)
         return;                             /* not started: nothing to protect */
+    G.PyOS_BeforeFork();            /* may run guest code, so before isolate.c's lock */
     pb_isolate_fork_before();
-    G.PyOS_BeforeFork();
     forking = t;
 }
 
@@ -202,11 +202,11 @@ void pb_fork_after(int child)
     if (t == NULL)
         return;
     forking = NULL;
+    pb_isolate_fork_after(child);
     if (child)
         G.PyOS_AfterFork_Child();
     else
         G.PyOS_AfterFork_Parent();
-    pb_isolate_fork_after(child);
     t->keep = 0;
     pb_detach(t);
 }

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""What the hot paths compile to: one C call, no object but the frame's own link.
+
+`new_with_vtable` once is PyPy's JitVirtualRef, made whenever a C call happens in an inlined
+Python frame.  Bounds on guards are loose: PyPy's versions differ by a few.
+"""
+
+from __future__ import annotations
+
+import platform
+
+import pytest
+import traces
+
+pytestmark = pytest.mark.skipif(
+    platform.python_implementation() != "PyPy", reason="traces are PyPy's"
+)
+
+ONE_CALL = ["call_release_gil_i"]
+FRAME_LINK = ["new_with_vtable"]
+
+
+def test_a_call_with_a_float_is_one_c_call_and_allocates_nothing():
+    trace = traces.loop("""
+        import pybridge
+        sqrt = pybridge.import_module("math").sqrt
+
+        def measured(n):
+            total = 0.0
+            for _ in range(n):
+                total += sqrt(2.5)
+            return total
+    """)
+    assert trace.calls == ONE_CALL, trace.text()
+    assert trace.allocations == FRAME_LINK, trace.text()
+    assert trace.guards <= 40, trace.text()
+    assert trace.operations.count("getarrayitem_raw_f") == 1, trace.text()
+
+
+def test_an_attribute_of_a_module_costs_one_memory_read():
+    trace = traces.loop("""
+        import pybridge
+        math = pybridge.import_module("math")
+
+        def measured(n):
+            total = 0.0
+            for _ in range(n):
+                total += math.pi
+            return total
+    """)
+    assert trace.calls == [], trace.text()
+    assert trace.allocations == [], trace.text()
+    assert trace.operations.count("getarrayitem_raw_i") == 1, trace.text()
+    assert trace.guards <= 12, trace.text()
+
+
+def test_a_function_of_a_module_is_called_with_one_c_call():
+    trace = traces.loop("""
+        import pybridge
+        math = pybridge.import_module("math")
+
+        def measured(n):
+            for i in range(n):
+                math.sqrt(2.5)
+    """)
+    assert trace.calls == ONE_CALL, trace.text()
+    assert trace.allocations == FRAME_LINK, trace.text()
+
+
+def test_an_int_attribute_is_one_c_call():
+    trace = traces.loop("""
+        import pybridge
+        names = {}
+        pybridge.exec("class Point: x = 5\\npoint = Point()", names)
+        point = names["point"]
+
+        def measured(n):
+            total = 0
+            for _ in range(n):
+                total += point.x
+            return total
+    """)
+    assert trace.calls == ONE_CALL, trace.text()
+    assert trace.allocations == FRAME_LINK, trace.text()
+    assert trace.guards <= 40, trace.text()
+
+
+def test_a_proxy_that_does_not_escape_is_not_allocated():
+    trace = traces.loop("""
+        import pybridge
+        make = pybridge.eval("type('Empty', (), {})")
+
+        def measured(n):
+            for _ in range(n):
+                make()
+    """)
+    assert trace.calls == ONE_CALL, trace.text()
+    assert trace.allocations == FRAME_LINK, trace.text()
+
+
+def test_an_operator_on_a_guest_object_is_one_c_call():
+    trace = traces.loop("""
+        import pybridge
+        names = {}
+        pybridge.exec("class Two:\\n  def __add__(self, other): return 2.0", names)
+        two = names["two"] if "two" in names else names["Two"]()
+
+        def measured(n):
+            total = 0.0
+            for _ in range(n):
+                total += two + 1
+            return total
+    """)
+    assert trace.calls == ONE_CALL, trace.text()
+    assert trace.allocations == FRAME_LINK, trace.text()
+
+
+def test_the_parser_takes_the_body_after_the_last_label():
+    log = (
+        "# Loop 3 (measured;/x.py:1-2~#4 FOR_ITER) : loop with 5 ops\n"
+        "+1: label(p0, descr=TargetToken(1))\n+2: i1 = int_add(i0, 1)\n"
+        "+3: label(p0, descr=TargetToken(2))\ndebug_merge_point(0, 0, 'x')\n"
+        "+4: i2 = call_release_gil_i(91, 1)\n+5: guard_not_forced(descr=<x>) [p0]\n"
+        "+6: jump(p0)\n+7: --end of the loop--\n"
+    )
+    trace = traces.parse(log)
+    assert trace.operations == ["call_release_gil_i", "guard_not_forced"]
+    assert (trace.calls, trace.allocations, trace.guards) == (["call_release_gil_i"], [], 1)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""The operations of a compiled loop, for tests that say what a fast path compiles to.
+
+    trace = traces.loop('''
+        import pybridge
+        sqrt = pybridge.import_module("math").sqrt
+
+        def measured(n):
+            for _ in range(n):
+                sqrt(2.5)
+    ''')
+    assert trace.calls == ["call_release_gil_i"]
+
+The snippet defines `measured(n)`, which is run long enough to be compiled in a child with
+PyPy's log on (PYPYLOG=jit-log-opt).  `loop` gives the body of its loop: the operations after
+the last label, which is what runs each time round.  Names of operations are looked at, not
+whole lines: those contain addresses.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+import children
+
+_TRACE = re.compile(
+    r"# Loop \d+ \(measured;.*?\) : loop with \d+ ops\n(?P<body>.*?)--end of the loop--",
+    re.DOTALL,
+)
+_OPERATION = re.compile(r"(?:\+\d+: )?(?:[a-z]\d+ = )?(?P<name>[a-z_0-9]+)\(")
+# Rare calls that a list makes when it must grow or shrink: a comparison each time round.
+_RESIZE = "cond_call"
+
+
+class Trace(NamedTuple):
+    """One loop: its operations in order, and the lines that they stood on."""
+
+    operations: list[str]
+    lines: list[str]
+
+    @property
+    def calls(self) -> list[str]:
+        """What is called each time round."""
+        return [op for op in self.operations if "call" in op and op != _RESIZE]
+
+    @property
+    def allocations(self) -> list[str]:
+        """What is allocated each time round."""
+        return [op for op in self.operations if op.startswith("new")]
+
+    @property
+    def guards(self) -> int:
+        """How many guards there are."""
+        return sum(op.startswith("guard") for op in self.operations)
+
+    def text(self) -> str:
+        """The loop as PyPy wrote it, for a failure report."""
+        return "\n".join(self.lines)
+
+
+def loop(snippet: str, n: int = 30000) -> Trace:
+    """The last loop compiled for the snippet's `measured`, run n times round."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        text = textwrap.dedent(snippet) + f"\nmeasured({n})\n"
+        environment = dict(os.environ, PYPYLOG=f"jit-log-opt:{log}")
+        children.run(text, env=environment)
+        return parse(log.read_text(errors="replace"))
+
+
+def parse(log: str) -> Trace:
+    """The last loop of `measured` in a log."""
+    found = list(_TRACE.finditer(log))
+    assert found, "PyPy compiled no loop of measured()"
+    lines = found[-1].group("body").splitlines()
+    labels = [i for i, line in enumerate(lines) if "label(" in line]
+    body = [line for line in lines[labels[-1] + 1 :] if "debug_merge_point" not in line]
+    matches = [(_OPERATION.match(line), line) for line in body]
+    names = [m.group("name") for m, _ in matches if m]
+    boring = ("force_token", "enter_portal_frame", "leave_portal_frame", "jump")
+    return Trace([n for n in names if n not in boring], [line for m, line in matches if m])

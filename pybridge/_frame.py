@@ -15,6 +15,8 @@ without a call: the chunk too belongs to the frame alone until it is full.
 
 from __future__ import annotations
 
+import _thread
+
 from pybridge import _release
 from pybridge._core import ffi, lib
 
@@ -142,7 +144,28 @@ def _renew_idle() -> None:
         frames.append(frame)
 
 
-_release.before_sweep.append(_renew_idle)
+_parking = _thread.allocate_lock()
+
+
+def _renew_idle_callbacks() -> None:
+    """Likewise for the frames of callbacks, which the core hands out."""
+    n = len(_callback_frames)
+    if n == 0 or _release.shared.state != 1 or not _parking.acquire(False):
+        return
+    try:
+        indices = ffi.new("int64_t[]", n)
+        for i in range(lib.pb_callback_frames_park(indices, n)):
+            frame = _callback_frames[indices[i]]
+            if frame is not None:
+                if frame.keep is not None:
+                    frame.reset()
+                frame.renew()
+        lib.pb_callback_frames_unpark()
+    finally:
+        _parking.release()
+
+
+_release.before_sweep.extend([_renew_idle, _renew_idle_callbacks])
 _callback_frames: list[Any] = []
 
 

@@ -11,6 +11,7 @@ import os
 
 from pybridge._convert import interned, put, put_arguments, take
 from pybridge._core import lib
+from pybridge._handle import settle
 from pybridge._frame import frame_get
 from pybridge._host import hidden
 
@@ -63,8 +64,8 @@ def load() -> None:
     )
     call_guest(get_attribute(loader, "exec_module"), module)
     # What classifies types must be at hand before the first type is asked about.
-    _functions["facts"] = get_attribute(module, "facts")
-    _module = module
+    _functions["facts"] = settle(get_attribute(module, "facts"))
+    _module = settle(module)
 
 
 def loaded() -> bool:
@@ -77,7 +78,7 @@ def support(name: str) -> Any:
     try:
         return _functions[name]
     except KeyError:
-        function = _functions[name] = get_attribute(_module, name)
+        function = _functions[name] = settle(get_attribute(_module, name))
         return function
 
 

@@ -91,7 +91,30 @@ def _proxy(handle: int, chunk: _release.Chunk) -> Any:
     return proxy
 
 
-_release_lock = _thread.allocate_lock()
+_release_lock = _thread.RLock()  # a finalizer may come between and release something too
+_settled: list[Any] = [None, _release.CHUNK]  # a chunk of proxies kept for ever, words used
+
+
+def settle(proxy: Any) -> Any:
+    """Move a proxy that is kept for ever to a chunk of such: it keeps no neighbours alive."""
+    handle = proxy._pybridge_handle
+    with _release_lock:
+        if _settled[1] == _release.CHUNK:
+            _settled[:] = _release.chunk_new(), 0
+        chunk, used = _settled
+        _settled[1] = used + 1
+        _cast(_INTS, chunk.address)[used] = handle
+        _clear_word(proxy._pybridge_chunk.address, handle)
+        set_chunk(proxy, chunk)
+    return proxy
+
+
+def _clear_word(address: int, handle: int) -> None:
+    words = _cast(_INTS, address)
+    for i in range(_release.CHUNK):
+        if words[i] == handle:  # a second equal word belongs to another proxy
+            words[i] = 0
+            break
 
 
 def release(proxy: Any) -> None:
@@ -109,11 +132,7 @@ def release(proxy: Any) -> None:
         if handle == 0:
             return
         set_handle(proxy, 0)
-        words = ffi.cast("int64_t *", proxy._pybridge_chunk.address)
-        for i in range(_release.CHUNK):
-            if words[i] == handle:  # a second equal word belongs to another proxy
-                words[i] = 0
-                break
+        _clear_word(proxy._pybridge_chunk.address, handle)
     lib.pb_release_handle(handle)
 
 

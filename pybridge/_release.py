@@ -145,12 +145,17 @@ _grow_lock = _thread.RLock()
 
 def _find_dead(everything: bool) -> None:
     """With the lock: move dead chunks to `_dead` and surviving young ones to the old."""
-    global _old_limit, _sentinel
+    global _old_limit, _sentinel, _sorter
+    _sorter = _thread.get_ident()
     _sentinel = _ref(_Sentinel())
     _sort_out(_young)
     if everything or len(_old) > _old_limit:
         _sort_out(_old)
         _old_limit = max(4096, 2 * len(_old))
+    _sorter = 0
+
+
+_sorter = 0  # the thread that is in the function above
 
 
 def _sort_out(watched: list[int]) -> None:
@@ -184,6 +189,8 @@ def release_dead() -> None:
 def sweep() -> None:
     """Look at every chunk and release the dead ones, now."""
     global _major
+    if _sorter == _thread.get_ident():
+        return  # a finalizer of the program has come between
     for prepare in before_sweep:
         prepare()
     with _lock:

@@ -31,7 +31,7 @@ from pybridge._convert import (
 )
 from pybridge._core import lib
 from pybridge._frame import Frame, frame_get
-from pybridge._handle import Handle
+from pybridge._handle import Handle, settle
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _factory(build: str) -> Any:
     if build not in _factories:
         module, colon, name = build.partition(":")
         found = _guest.call("find", module, name) if colon else _guest.support(build)
-        _factories[build] = found
+        _factories[build] = settle(found) if colon else found
     return _factories[build]
 
 
@@ -234,7 +234,7 @@ _builtin_types: dict[type, Any] = {}
 
 def _put_builtin_type(frame: Frame, at: int, x: type) -> int:
     if x not in _builtin_types:
-        _builtin_types[x] = _guest.call("find", "builtins", x.__name__)
+        _builtin_types[x] = settle(_guest.call("find", "builtins", x.__name__))
     return put(frame, at, _builtin_types[x])
 
 

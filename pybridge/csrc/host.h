@@ -108,6 +108,18 @@ typedef struct pb_shared {
     int64_t leases_revoked;
 } pb_shared;
 
+/* Py_buffer: the same in every guest. */
+typedef struct pb_buffer {
+    char *buf;
+    void *obj;
+    int64_t len, itemsize;      /* in bytes */
+    int readonly, ndim;
+    char *format;               /* NULL: "B" */
+    int64_t *shape, *strides;   /* ndim of each; strides in bytes, may be negative */
+    int64_t *suboffsets;        /* NULL, or the memory is reached through pointers */
+    void *internal;
+} pb_buffer;
+
 typedef struct pb_symbols {
     int enabled, hidden, prebound, patched, selftest;
 } pb_symbols;
@@ -151,11 +163,15 @@ int64_t pb_kind_set(pb_frame *f, intptr_t type, int64_t word, intptr_t reducer);
 int64_t pb_value_of(pb_frame *f, intptr_t handle);
 int64_t pb_host_new(pb_frame *f, int64_t number, int64_t is_function);
 
+int64_t pb_buffer_get(pb_frame *f, intptr_t object);
+
 /* Releasing: handle.c.  Runs guest destructors, so never under a host lock; raises
  * nothing.  0, or -1 when the thread could not attach: nothing was released. */
 int pb_release_chunks(int64_t *chunks, int64_t count);  /* addresses of PB_CHUNK words each */
 int pb_release_handle(int64_t handle);
 int64_t pb_dropped_take(int64_t *numbers, int64_t most);
+int64_t pb_callback_frames_park(int64_t *indices, int64_t most);
+void pb_callback_frames_unpark(void);
 
 /* cdef end */
 

@@ -140,6 +140,42 @@ static callback_frame *frame_get(void)
     return f;
 }
 
+static callback_frame *parked_frames;
+
+/* Take up to `most` idle frames out of use, so that the host may work on its half of them:
+ * their indices.  Until the second function puts them back callbacks use other frames. */
+int64_t pb_callback_frames_park(int64_t *indices, int64_t most)
+{
+    int64_t refused = 0, n = 0;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return 0;
+    while (free_frames != NULL && n < most) {
+        callback_frame *f = free_frames;
+        free_frames = f->next;
+        f->next = parked_frames;
+        parked_frames = f;
+        indices[n++] = f->frame.index;
+    }
+    pb_detach(t);
+    return n;
+}
+
+void pb_callback_frames_unpark(void)
+{
+    int64_t refused = 0;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return;
+    while (parked_frames != NULL) {
+        callback_frame *f = parked_frames;
+        parked_frames = f->next;
+        f->next = free_frames;
+        free_frames = f;
+    }
+    pb_detach(t);
+}
+
 static int give_arguments(pb_frame *f, const pb_obj *args, int64_t nargs, pb_obj names, int64_t *nkeywords)
 {
     int64_t at = 0;

@@ -20,6 +20,7 @@ class Empty: pass
 
 point = Point()
 numbers = list(range(1000))
+doubles = __import__("array").array("d", range(1000))
 """
 
 
@@ -42,6 +43,11 @@ def make(native: bool) -> dict[str, Callable[[int], None]]:
     math, functools, names = _guest(native)
     sqrt, f, point, Empty = math.sqrt, names["f"], names["point"], names["Empty"]
     reduce, numbers = functools.reduce, names["numbers"]
+    elements = names["doubles"]
+    if not native:
+        import pybridge
+
+        elements = pybridge.view(elements)
 
     def call_sqrt(n: int) -> None:
         x = 2.5
@@ -74,6 +80,12 @@ def make(native: bool) -> dict[str, Callable[[int], None]]:
         for _ in range(n // 1000 or 1):
             reduce(add, numbers)
 
+    def read_elements(n: int) -> None:
+        for _ in range(n // 1000 or 1):
+            total = 0.0
+            for i in range(1000):
+                total += elements[i]
+
     return {
         "sqrt(x)": call_sqrt,
         "math.sqrt(x)": call_module_sqrt,
@@ -81,4 +93,5 @@ def make(native: bool) -> dict[str, Callable[[int], None]]:
         "point.x, an int": read_attribute,
         "Empty(), created and dropped": create_and_drop,
         "callback from reduce": call_back,
+        "v[i], a double of a view": read_elements,
     }

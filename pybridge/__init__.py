@@ -16,6 +16,7 @@ from pybridge._api import (
     start,
     statistics,
 )
+from pybridge._buffer import View, view
 from pybridge._errors import (
     BridgeError,
     ClosedHandle,
@@ -38,6 +39,7 @@ __all__ = [
     "Proxy",
     "StartError",
     "Statistics",
+    "View",
     "eval",
     "exec",
     "import_module",
@@ -45,6 +47,7 @@ __all__ = [
     "scope",
     "start",
     "statistics",
+    "view",
 ]
 
 for _name in __all__:

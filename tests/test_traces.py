@@ -126,3 +126,37 @@ def test_the_parser_takes_the_body_after_the_last_label():
     trace = traces.parse(log)
     assert trace.operations == ["call_release_gil_i", "guard_not_forced"]
     assert (trace.calls, trace.allocations, trace.guards) == (["call_release_gil_i"], [], 1)
+
+
+def view_loop(body: str) -> traces.Trace:
+    return traces.loop(f"""
+        import pybridge
+        a = pybridge.import_module("array").array("d", [1.5]) * 30000
+        v = pybridge.view(a)
+
+        def measured(n):
+            total = 0.0
+            {body}
+            return total
+    """)
+
+
+def test_an_element_of_a_view_is_a_raw_load():
+    trace = view_loop("for i in range(n): total += v[i]")
+    assert trace.calls == trace.allocations == [], trace.text()
+    assert trace.operations.count("getarrayitem_raw_f") == 1, trace.text()
+    assert trace.guards <= 12, trace.text()
+
+
+def test_iterating_over_a_view_is_a_raw_load():
+    trace = view_loop("for x in v: total += x")
+    assert trace.calls == trace.allocations == [], trace.text()
+    assert trace.operations.count("getarrayitem_raw_f") == 1, trace.text()
+    assert trace.guards <= 12, trace.text()
+
+
+def test_writing_to_a_view_is_a_raw_store():
+    trace = view_loop("for i in range(n): v[i] = 2.0")
+    assert trace.calls == trace.allocations == [], trace.text()
+    assert trace.operations.count("setarrayitem_raw") == 1, trace.text()
+    assert trace.guards <= 12, trace.text()

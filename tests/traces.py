@@ -33,6 +33,9 @@ _TRACE = re.compile(
     re.DOTALL,
 )
 _OPERATION = re.compile(r"(?:\+\d+: )?(?:[a-z]\d+ = )?(?P<name>[a-z_0-9]+)\(")
+# PyPy looks for signals every so often; the loop that is being traced then has that in it.
+_INTERRUPTED = "_poll_for_signals"
+_TRIES = 4
 # Rare calls that a list makes when it must grow or shrink: a comparison each time round.
 _RESIZE = "cond_call"
 
@@ -65,12 +68,15 @@ class Trace(NamedTuple):
 
 def loop(snippet: str, n: int = 30000) -> Trace:
     """The last loop compiled for the snippet's `measured`, run n times round."""
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
-        text = textwrap.dedent(snippet) + f"\nmeasured({n})\n"
-        environment = dict(os.environ, PYPYLOG=f"jit-log-opt:{log}")
-        children.run(text, env=environment)
-        return parse(log.read_text(errors="replace"))
+    text = textwrap.dedent(snippet) + f"\nmeasured({n})\n"
+    for _ in range(_TRIES):
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "log"
+            children.run(text, env=dict(os.environ, PYPYLOG=f"jit-log-opt:{log}"))
+            trace = parse(log.read_text(errors="replace"))
+        if not any(_INTERRUPTED in line for line in trace.lines):
+            break
+    return trace
 
 
 def parse(log: str) -> Trace:

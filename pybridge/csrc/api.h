@@ -64,15 +64,7 @@ enum {
 typedef struct pb_cfunction { pb_head head; const struct pb_method *method; pb_obj self; } pb_cfunction;
 typedef struct pb_float { pb_head head; double value; } pb_float;
 
-typedef struct pb_buffer {      /* Py_buffer */
-    void *buf;
-    pb_obj obj;
-    ssize_t len, itemsize;
-    int readonly, ndim;
-    char *format;
-    ssize_t *shape, *strides, *suboffsets;
-    void *internal;
-} pb_buffer;
+#include "host.h"               /* pb_buffer, which is Py_buffer */
 _Static_assert(sizeof(pb_buffer) == 80, "layout of Py_buffer");
 
 typedef struct pb_status { int type; const char *function, *message; int exitcode; } pb_status;

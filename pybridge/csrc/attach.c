@@ -31,16 +31,29 @@
  * knows nothing of the true size; CPython's counts calls.  So each crossing compares the
  * stack pointer with the true end.  NEED_GUEST is what a guest needs to reach its own
  * recursion limit of 1000 through C calls: below 1 MB stacks crashed, on every version tried
- * (256 and 512 KB threads), from 1 MB on all ended in RecursionError.
+ * (256 and 512 KB threads), from 1 MB on all ended in RecursionError.  3.12 and 3.13 count C
+ * calls apart, up to 10000 whatever the stack: for our threads we lower that number.
+ *
+ * NEED_HOST is kept for host code.  On a thread that the guest made, NEED_HOST_FIRST: PyPy
+ * allows itself 768 KB from where it first sees the thread.  Errors are carried over to the
+ * other side by crossings of the bridge's own, at the depth where they happened: these may
+ * use the stack down to NEED_RESERVE.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 
 #include "core.h"
 
-enum { NEED_GUEST = 640 << 10, NEED_HOST = 192 << 10, NEED_HOST_FIRST = 896 << 10 };
+enum {
+    NEED_GUEST = 640 << 10,
+    NEED_HOST = 384 << 10,
+    NEED_HOST_FIRST = 896 << 10,
+    NEED_RESERVE = 256 << 10,
+    BYTES_PER_C_CALL = 800,     /* of recursion in the guest's C code, 3.12 and 3.13 */
+};
 
 pb_shared pb_state;
 
@@ -89,12 +102,17 @@ static void stack_measure(pb_thread *t)
 
     t->stack_end = NULL;
     t->stack_limit = NULL;
+    t->stack_top = __builtin_frame_address(0);
     if (pthread_getattr_np(pthread_self(), &attributes) != 0)
         return;                     /* not measured: the guest's own limits must do */
     if (pthread_attr_getstack(&attributes, &low, &size) == 0) {
         (void)pthread_attr_getguardsize(&attributes, &guard);
         t->stack_end = (char *)low + guard;
-        t->stack_limit = t->stack_end + NEED_GUEST;
+        t->stack_limit = t->stack_end + (t->reserve ? NEED_RESERVE : NEED_GUEST);
+        t->stack_top = (char *)low + size;
+        char *const *begin = dlsym(RTLD_DEFAULT, "__libc_stack_end");
+        if (begin != NULL && *begin >= t->stack_end && *begin < t->stack_top)
+            t->stack_top = *begin;          /* the main thread: without its environment */
     }
     (void)pthread_attr_destroy(&attributes);
 }
@@ -104,6 +122,44 @@ static void thread_meet(pb_thread *t)
     stack_measure(t);
     pb_attach_prepare();
     (void)pthread_setspecific(ending, t);
+}
+
+static size_t c_recursion_offset;
+
+/* 3.12 and 3.13 count down, in each thread state, the Python calls and the C calls that are
+ * left: find the second number by its neighbours.  With the guest GIL, at start. */
+void pb_stack_start(void)
+{
+    const int limit = G.Py_GetRecursionLimit();
+    const int *words = (const int *)(const void *)G.PyThreadState_Get();
+    if (G.minor != 12 && G.minor != 13)
+        return;
+    for (size_t i = 4; i < 64; i++)
+        if (words[i] == limit && words[i + 1] == limit && words[i + 2] > 500 && words[i + 2] <= 20000
+            && words[i + 3] == 0) {
+            c_recursion_offset = (i + 2) * sizeof(int);
+            return;
+        }
+}
+
+static void c_recursion_limit(pb_thread *t)
+{
+    if (c_recursion_offset == 0 || t->stack_end == NULL)
+        return;
+    int *left = (int *)(void *)((char *)t->tstate + c_recursion_offset);
+    int64_t fits = ((char *)__builtin_frame_address(0) - t->stack_end) / BYTES_PER_C_CALL;
+    if (fits < *left)
+        *left = (int)fits;
+}
+
+int pb_stack_reserve(int use)
+{
+    pb_thread *t = &pb_me;
+    int before = t->reserve;
+    t->reserve = use;
+    if (t->stack_end != NULL)
+        t->stack_limit = t->stack_end + (use ? NEED_RESERVE : NEED_GUEST);
+    return before;
 }
 
 /* Guest threads and host threads both end up waiting here.  The GIL is not held, or is
@@ -128,6 +184,7 @@ void pb_gil_take(pb_thread *t)
         (void)G.PyGILState_Ensure();
         t->tstate = G.PyThreadState_Get();
         t->ours = 1;
+        c_recursion_limit(t);
     }
     if (t->ensured == NULL)
         pb_lease_known(t);
@@ -234,4 +291,9 @@ int pb_stack_left_for_host(void)
         return 1;
     return (char *)__builtin_frame_address(0) - t->stack_end
         > (t->inside ? NEED_HOST : NEED_HOST_FIRST);
+}
+
+int64_t pb_stack_used_by_host(void)
+{
+    return pb_me.stack_top - (char *)__builtin_frame_address(0);
 }

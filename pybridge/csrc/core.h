@@ -43,6 +43,8 @@ enum { PB_SPARE_FLOATS = 4 };
 typedef struct pb_thread {
     char *stack_limit;          /* below this address no guest call is begun; ~0 until known */
     char *stack_end;            /* lowest address of the stack; NULL when not known */
+    char *stack_top;            /* from where the host counts what it uses, or a bit above */
+    int reserve;                /* pb_stack_reserve */
     pb_tstate tstate;           /* the guest's state of this thread, or NULL */
     volatile int inside;        /* * guest code is on top, 2 and more: of host code of which
                                    the guest does not know (pb_attach_slow) */
@@ -63,6 +65,7 @@ enum { PB_FREE, PB_HELD, PB_CLAIMED /* another thread may be ending the lease */
 extern __thread __attribute__((tls_model("initial-exec"))) pb_thread pb_me;
 
 void pb_attach_prepare(void);               /* before the guest starts */
+void pb_stack_start(void);                  /* after, with the guest GIL */
 
 /* The parts of pb_attach and pb_detach that are not inlined (below). */
 void pb_gil_take(pb_thread *t);
@@ -80,6 +83,8 @@ pb_thread *pb_step_out(pb_outside *outside);
 void pb_step_in(pb_thread *t, const pb_outside *outside);
 /* Is there stack for host code?  Asked before a step out. */
 int pb_stack_left_for_host(void);
+/* How much of it the host has used, as it counts. */
+int64_t pb_stack_used_by_host(void);
 
 /* ---- lease.c: keeping the guest GIL between two calls ---- */
 void pb_lease_start(void);                  /* by the main thread, with the guest GIL */
@@ -174,6 +179,9 @@ pb_obj pb_take_borrowed(const pb_frame *f, int64_t *at, int *owned);
 
 
 
+
+/* ---- buffer.c ---- */
+void pb_buffer_drop(pb_buffer *buffer /*steals*/);
 
 /* ---- iterate.c ---- */
 int pb_fetchable(pb_obj o);

@@ -13,12 +13,15 @@
 
 static void drop_word(int64_t *word)
 {
-    pb_obj o = (pb_obj)(intptr_t)*word;
+    int64_t handle = *word;
     *word = 0;
-    if (o != NULL) {
-        pb_state.released++;
-        pb_drop(o);
-    }
+    if (handle == 0)
+        return;
+    pb_state.released++;
+    if (handle & 1)
+        pb_buffer_drop((pb_buffer *)(intptr_t)(handle & ~(int64_t)1));
+    else
+        pb_drop((pb_obj)(intptr_t)handle);
 }
 
 int pb_release_chunks(int64_t *chunks, int64_t count)

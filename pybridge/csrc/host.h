@@ -106,6 +106,7 @@ typedef struct pb_shared {
     int64_t callbacks;
     int64_t released;       /* handles released */
     int64_t leases_revoked;
+    int64_t host_stack;     /* bytes of stack that the host allows itself; 0: not counted */
 } pb_shared;
 
 /* Py_buffer: the same in every guest. */
@@ -135,6 +136,9 @@ void pb_fork_before(void);
 void pb_fork_after(int child);
 void pb_callback_set(void *call);
 void pb_lease_set(int enabled);
+/* 1: crossings that must not fail now may use the last of this thread's stack; 0: no more.
+ * Gives what was set before. */
+int pb_stack_reserve(int use);
 void pb_interrupt_set(intptr_t callable);       /* asked on Ctrl-C in guest code: see signals.c */
 
 /* Frames: frame.c. */

@@ -51,7 +51,8 @@ typedef struct entry {
     int queued;
 } entry;
 
-static const int64_t HOST_FAILED = INT64_MAX;       /* _AGAIN in pybridge/_callback.py */
+/* Numbers that no host object has: _AGAIN and _LIMIT in pybridge/_callback.py. */
+static const int64_t HOST_FAILED = INT64_MAX, HOST_LIMIT = INT64_MAX - 1;
 
 static pb_type *object_type, *function_type;
 static entry *table;
@@ -212,6 +213,24 @@ static pb_obj take_answer(pb_frame *f)
     return pb_take(f, &at);
 }
 
+/* PyPy stops a recursion by the stack that it has used.  If that happens before its code for
+ * a callback has begun, nothing can be caught and it prints a line: so be sure, before, that
+ * there is some room.  The limit may have been changed: well before, ask for it. */
+static int host_allows(pb_frame *f)
+{
+    enum { ROOM = 96 << 10 };
+    int64_t used;
+    if (PB_LIKELY(pb_state.host_stack == 0 || (used = pb_stack_used_by_host()) < pb_state.host_stack / 2))
+        return 1;
+    if (used < pb_state.host_stack - ROOM / 2) {
+        pb_outside outside;
+        pb_thread *t = pb_step_out(&outside);
+        (void)host_call(f, HOST_LIMIT, 0, 0);
+        pb_step_in(t, &outside);
+    }
+    return used < pb_state.host_stack - ROOM;
+}
+
 static pb_obj function_call(pb_obj self, const pb_obj *args, size_t nargsf, pb_obj names)
 {
     int64_t nargs = (int64_t)(nargsf & ~PB_ARGUMENTS_OFFSET), nkeywords = 0;
@@ -226,14 +245,18 @@ static pb_obj function_call(pb_obj self, const pb_obj *args, size_t nargsf, pb_o
         G.PyErr_SetString(*G.PyExc_RecursionError, "too little stack is left on this thread to call the host");
         return NULL;
     }
+    if (PB_UNLIKELY(pb_interrupted) && &pb_me == pb_main_thread && pb_signals_check() != 0)
+        return NULL;                            /* it is the guest's to know of, not the callee's */
     callback_frame *cf = frame_get();
     if (cf == NULL)
         return G.PyErr_NoMemory();
     pb_frame *f = &cf->frame;
+    if (!host_allows(f)) {
+        G.PyErr_SetString(*G.PyExc_RecursionError, "the host's recursion limit is reached");
+        goto done;
+    }
     if (give_arguments(f, args, nargs, names, &nkeywords) != 0)
         goto done;
-    if (PB_UNLIKELY(pb_interrupted) && &pb_me == pb_main_thread && pb_signals_check() != 0)
-        goto done;                              /* it is the guest's to know of, not the callee's */
     pb_dup(self);                               /* the guest may drop it during the call */
     int64_t number = ((host_function *)self)->number;
     pb_thread *t = pb_step_out(&outside);

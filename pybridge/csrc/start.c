@@ -151,6 +151,7 @@ int pb_start(const char *library, const char *program, int isolate,
         return -1;
     }
     pb_lease_start();
+    pb_stack_start();
     (void)G.PyEval_SaveThread();
     (void)pthread_atfork(NULL, NULL, forked);
     pb_state.state = 1;

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: MIT
+"""Views: guest memory as the host reads and writes it."""
+
+from __future__ import annotations
+
+import gc
+import struct
+
+import children
+import pytest
+
+import pybridge
+
+
+@pytest.fixture(scope="module")
+def np(guest):
+    try:
+        return pybridge.import_module("numpy")
+    except ModuleNotFoundError:
+        pytest.skip("this guest has no numpy")
+
+
+def guest_array(code, values):
+    return pybridge.import_module("array").array(code, list(values))
+
+
+CODES = ["b", "B", "h", "H", "i", "I", "l", "L", "q", "Q", "f", "d"]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_elements_are_plain_host_values(code):
+    v = pybridge.view(guest_array(code, [0, 1, 100]))
+    kind = float if code in "fd" else int
+    assert [type(x) for x in v] == [kind] * 3
+    assert list(v) == v.tolist() == [v[0], v[1], v[2]] == [0, 1, 100]
+    assert (v.itemsize, v.nbytes, v.ndim) == (struct.calcsize(code), 3 * v.itemsize, 1)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_limits_of_each_type_are_kept(code):
+    if code in "fd":
+        values = [float("inf"), -0.0, 1.5]
+    else:
+        bits = 8 * struct.calcsize(code)
+        values = (
+            [0, 2**bits - 1] if code.isupper() else [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1]
+        )
+    a = guest_array(code, values)
+    v = pybridge.view(a)
+    assert [struct.pack("d", x) if code in "fd" else x for x in v] == [
+        struct.pack("d", x) if code in "fd" else x for x in values
+    ]
+    if code not in "fd":
+        with pytest.raises(OverflowError):
+            v[0] = values[-1] + 1
+    with pytest.raises(TypeError):
+        v[0] = "text"
+
+
+def test_writing_changes_the_guest_object():
+    a = guest_array("d", range(5))
+    v = pybridge.view(a)
+    v[0], v[-1] = 10.0, 40
+    v[1:3] = [7, 8]
+    v[3:4] = 0.5
+    assert list(a.tolist()) == [10.0, 7.0, 8.0, 0.5, 40.0]
+
+
+@pytest.mark.parametrize("index", [5, -6, 2**40, 2**70])
+def test_an_index_outside_is_an_index_error_and_touches_nothing(index):
+    v = pybridge.view(guest_array("d", range(5)))
+    with pytest.raises(IndexError, match="out of bounds"):
+        v[index]
+    with pytest.raises(IndexError, match="out of bounds"):
+        v[index] = 1.0
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        slice(None),
+        slice(1, 4),
+        slice(None, None, -1),
+        slice(4, 0, -2),
+        slice(9, 20),
+        slice(-2, None),
+    ],
+    ids=str,
+)
+def test_a_slice_is_a_view_of_the_same_memory(key):
+    v = pybridge.view(guest_array("i", range(6)))
+    part = v[key]
+    assert part.tolist() == list(range(6))[key]
+    assert part.tobytes() == struct.pack(f"{len(part)}i", *list(range(6))[key])
+    if len(part):
+        part[0] = 99
+        assert v.tolist()[key][0] == 99
+
+
+def test_read_only_memory_is_not_written():
+    v = pybridge.view(pybridge.eval("memoryview(b'abc')"))
+    assert v.readonly and v.tolist() == [97, 98, 99]
+    for key in (0, slice(0, 2)):
+        with pytest.raises(TypeError, match="read-only"):
+            v[key] = 1
+    writable = pybridge.view(pybridge.eval("bytearray(b'abc')"))
+    with pytest.raises(TypeError, match="read-only"):
+        writable.toreadonly()[0] = 1
+
+
+def test_the_guest_does_not_resize_what_is_viewed():
+    a = pybridge.eval("bytearray(b'abc')")
+    v = pybridge.view(a)
+    with pytest.raises(BufferError):
+        a.append(1)
+    v.release()
+    a.append(1)
+    assert len(a) == 4
+
+
+def test_a_released_view_and_its_parts_refuse_everything():
+    v = pybridge.view(guest_array("d", range(5)))
+    part, iterator = v[1:], iter(v)
+    next(iterator)
+    with v:
+        assert v[0] == 0.0
+    for use in (
+        lambda: v[0],
+        lambda: part[0],
+        lambda: next(iterator),
+        lambda: len(v),
+        lambda: v.tolist(),
+        lambda: part.tobytes(),
+        lambda: v.cast("B"),
+        lambda: part.__setitem__(0, 1.0),
+        lambda: iter(part),
+    ):
+        with pytest.raises((ValueError, StopIteration)):
+            use()
+    v.release()
+    assert repr(v) == "<released pybridge view>"
+
+
+def test_a_view_keeps_its_owner_alive(leakfree):
+    v = pybridge.view(pybridge.eval("bytearray(b'abc') * 1000"))
+    gc.collect()
+    pybridge.statistics()
+    assert bytes(v) == b"abc" * 1000
+    assert bytes(v.obj.__class__(b"x")) == b"x"
+    del v
+
+
+def test_a_dead_view_lets_the_guest_object_go():
+    a = pybridge.eval("bytearray(b'abc')")
+    pybridge.view(a)
+    gc.collect()
+    pybridge.statistics()
+    a.append(1)
+
+
+def test_cast_as_memoryview_does():
+    v = pybridge.view(pybridge.eval("bytearray(range(16))"))
+    assert v.cast("d").tolist() == list(memoryview(bytes(range(16))).cast("d"))
+    square = v.cast("B", (4, 4))
+    assert square[1, 2] == 6 and square[3].tolist() == [12, 13, 14, 15]
+    for format, shape in (("d", (3,)), ("B", (5, 5))):
+        with pytest.raises(TypeError):
+            v.cast(format, shape)
+    with pytest.raises(TypeError):
+        v[::2].cast("B")
+
+
+def test_what_has_no_buffer_is_refused():
+    with pytest.raises(TypeError, match="bytes-like object is required"):
+        pybridge.view(pybridge.eval("object()"))
+    with pytest.raises(TypeError, match="guest object"):
+        pybridge.view(b"abc")
+
+
+def test_a_view_crosses_as_the_object_it_is_of():
+    a = guest_array("d", range(3))
+    v = pybridge.view(a)
+    assert pybridge.eval("lambda a: list(a) == [0, 1, 2] and type(a).__name__")(v) == "array"
+    with pytest.raises(pybridge.ConversionError, match="slice the guest object"):
+        pybridge.eval("len")(v[1:])
+
+
+DTYPES = {
+    "?": [True, False, True], "f2": [0.5, -1.0, 65504.0], ">f2": [0.5, 2.0, 3.0],
+    "c8": [1 + 2j, 0j, -1j], "c16": [1 + 2j, 0j, -1j], ">c16": [1 + 2j, 0j, -1j],
+    "S3": [b"ab", b"", b"xyz"], "U3": ["ab", "", "x\U0001f600z"], ">U2": ["ab", "c", ""],
+    ">f8": [1.5, -2.0, 0.0], ">i2": [1, -2, 300], ">u8": [0, 1, 2**64 - 1],
+    "<i4": [1, -2, 3], "<i8": [1, -2, 2**62], "u1": [0, 1, 255],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_numpy_elements_of_every_kind(np, dtype):
+    values = DTYPES[dtype]
+    a = np.array(values, dtype=dtype)
+    v = pybridge.view(a)
+    assert v.tolist() == values == list(a.tolist())
+    v[0] = values[2]
+    assert list(a.tolist()) == v.tolist() == [values[2], values[1], values[2]]
+    assert [type(x) for x in v] == [type(x) for x in values]
+
+
+@pytest.mark.parametrize(
+    "shaped",
+    [
+        "a",
+        "a.T",
+        "a[::-1]",
+        "a[:, ::-2]",
+        "a[1:2]",
+        "a[:, None]",
+        "np.asfortranarray(a)",
+        "a[:0]",
+    ],
+)
+def test_numpy_shapes_and_strides(np, shaped):
+    a = pybridge.eval(shaped, {"a": np.arange(24.0).reshape(4, 6), "np": np})
+    v = pybridge.view(a)
+    lent = pybridge.eval("memoryview")(a)  # numpy evens out strides that do not matter
+    assert v.shape == a.shape == lent.shape and v.strides == lent.strides
+    nested = pybridge.eval("lambda a: repr(a.tolist())")(a)
+    assert repr(v.tolist()) == nested
+    assert v.tobytes() == a.tobytes()
+    assert v.contiguous == a.flags.c_contiguous or 0 in v.shape
+    if v.ndim == 2 and 0 not in v.shape:
+        i, j = v.shape[0] - 1, v.shape[1] - 1
+        assert v[i, j] == v[-1, -1] == v[i][j] == float(a[i, j])
+        v[0, j] = -5.0
+        assert float(a[0, j]) == -5.0
+        assert v[..., 0].tolist() == list(a[..., 0].tolist())
+
+
+def test_three_dimensions_and_none(np):
+    a = np.arange(24).reshape(2, 3, 4)
+    v = pybridge.view(a)
+    assert v[1, 2, 3] == 23 and v[1].shape == (3, 4) and v[1, :, 0].tolist() == [12, 16, 20]
+    v[0] = [[0] * 4, [1] * 4, [2] * 4]
+    assert int(a[0, 2, 3]) == 2
+    zero = pybridge.view(np.array(3.5))
+    assert zero.shape == () and zero[()] == zero.tolist() == 3.5
+    with pytest.raises(TypeError, match="0-dim"):
+        len(zero)
+    for key in ((0, 0, 0, 0), (..., ...), 1.5, "x"):
+        with pytest.raises((IndexError, TypeError)):
+            v[key]
+
+
+@pytest.mark.parametrize("dtype", ["[('x', 'f8'), ('y', 'i4')]", "object"])
+def test_elements_without_a_host_form_are_refused(np, dtype):
+    a = pybridge.eval(f"np.zeros(3, dtype={dtype})", {"np": np})
+    with pytest.raises(pybridge.ConversionError, match="no host form"):
+        pybridge.view(a)
+
+
+def test_a_field_of_a_structured_array_is_viewed(np):
+    a = pybridge.eval("np.zeros(3, dtype=[('x', 'f8'), ('y', 'i4')])", {"np": np})
+    v = pybridge.view(a["y"])
+    v[1] = 7
+    assert v.tolist() == [0, 7, 0] and list(a["y"].tolist()) == [0, 7, 0]
+
+
+def test_dates_are_refused_by_numpy(np):
+    with pytest.raises(ValueError, match="dtype"):
+        pybridge.view(np.array(["2020-01-01"], dtype="M8[D]"))
+
+
+def test_a_large_array_is_not_copied(np):
+    children.run("""
+        import pybridge
+        np = pybridge.import_module("numpy")
+        a = np.zeros(10**7)
+        v = pybridge.view(a)
+        v[10**7 - 1] = 2.5
+        assert float(a.sum()) == 2.5
+    """)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reading and writing the tables of loaded objects.
+ * Reading the tables of loaded objects.
  *
  * Objects are visited with dl_iterate_phdr rather than along `_r_debug.r_map`: it is the
  * same list, but the linker holds the lock under which it adds and removes objects, so
@@ -15,33 +15,16 @@
  * added.  What then lies outside the object's segments is taken as absent.  The vdso is
  * left out: its section holds raw values and nobody may write to it.
  */
-#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
-#endif
 #include "elfwalk.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-/* The relocations that store a symbol's plain address (their numbers: psABI). */
-#if defined(__x86_64__) && defined(__LP64__)
-enum { CALL = R_X86_64_JUMP_SLOT, DATA = R_X86_64_GLOB_DAT, WORD = R_X86_64_64 };
-#elif defined(__aarch64__) && defined(__LP64__)
-enum { CALL = R_AARCH64_JUMP_SLOT, DATA = R_AARCH64_GLOB_DAT, WORD = R_AARCH64_ABS64 };
-#else
-#error "elfwalk.c: add this machine's relocation numbers"
-#endif
 
 static pthread_mutex_t walking = PTHREAD_MUTEX_INITIALIZER;
-
-/* ---- objects ---- */
 
 /* The highest symbol is at the end of the highest bucket's chain. */
 static size_t count_by_gnu_hash(const uint32_t *table)
@@ -244,202 +227,3 @@ int pb_elf_each_since(const pb_elf_census *census, pb_elf_visit *visit, void *cl
         (void)dlclose(program);
     return pb_elf_each(newcomers_visit, &new);
 }
-
-/* ---- slots ---- */
-
-static int each_of(const pb_elf *object, const ElfW(Rela) *table, size_t count,
-                   pb_elf_slot_visit *visit, void *closure)
-{
-    int answer = 0;
-
-    for (size_t i = 0; i < count && answer == 0; i++) {
-        const ElfW(Rela) *r = &table[i];
-        const size_t symbol = ELF64_R_SYM(r->r_info);
-        const uint32_t kind = (uint32_t)ELF64_R_TYPE(r->r_info);
-        const uintptr_t address = object->base + r->r_offset;
-
-        if (kind != CALL && kind != DATA && kind != WORD)
-            continue;
-        /* An undefined symbol need not be hashed, so the count says nothing about it. */
-        if (symbol == 0 || r->r_addend != 0 || address % sizeof(uintptr_t) != 0
-            || !pb_elf_contains(object, address))
-            continue;
-        const pb_elf_slot slot = {
-            .address = (uintptr_t *)address,
-            .symbol = &object->symbols[symbol],
-            .name = pb_elf_symbol_name(object, &object->symbols[symbol]),
-            .is_call = kind == CALL,
-        };
-        answer = visit(object, &slot, closure);
-    }
-    return answer;
-}
-
-int pb_elf_each_slot(const pb_elf *object, pb_elf_slot_visit *visit, void *closure)
-{
-    int answer = each_of(object, object->calls, object->call_count, visit, closure);
-    if (answer == 0)
-        answer = each_of(object, object->others, object->other_count, visit, closure);
-    return answer;
-}
-
-/* ---- pages ---- */
-
-/* What the linker leaves: the segment's flags, and no writing where PT_GNU_RELRO covers
- * whole pages (its end is rounded down). */
-static int final_protection(const pb_elf *object, uintptr_t address, uintptr_t page_size)
-{
-    int protection = PROT_READ;
-
-    for (size_t i = 0; i < object->header_count; i++) {
-        const ElfW(Phdr) *h = &object->headers[i];
-        const uintptr_t start = (object->base + h->p_vaddr) & -page_size;
-        const uintptr_t end = object->base + h->p_vaddr + h->p_memsz;
-        if (h->p_type == PT_LOAD && address >= start && address < end)
-            protection = ((h->p_flags & PF_R) ? PROT_READ : 0)
-                       | ((h->p_flags & PF_W) ? PROT_WRITE : 0)
-                       | ((h->p_flags & PF_X) ? PROT_EXEC : 0);
-        if (h->p_type == PT_GNU_RELRO && address >= start && address < (end & -page_size))
-            return protection & ~PROT_WRITE;    /* follows the segments in the table */
-    }
-    return protection;
-}
-
-pb_elf_pages pb_elf_pages_around(const pb_elf *object, const void *first, const void *last)
-{
-    const uintptr_t page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t start = (uintptr_t)first & -page_size;
-    const uintptr_t end = ((uintptr_t)last & -page_size) + page_size;
-
-    return (pb_elf_pages){start, end - start,
-                          final_protection(object, (uintptr_t)first, page_size)};
-}
-
-int pb_elf_pages_open(const pb_elf_pages *pages)
-{
-    if (pages->protection & PROT_WRITE)
-        return 0;
-    return mprotect((void *)pages->start, pages->length, pages->protection | PROT_WRITE);
-}
-
-int pb_elf_pages_close(const pb_elf_pages *pages)
-{
-    if (pages->protection & PROT_WRITE)
-        return 0;
-    return mprotect((void *)pages->start, pages->length, pages->protection);
-}
-
-int pb_elf_slot_store(const pb_elf *object, const pb_elf_slot *slot, uintptr_t value)
-{
-    const pb_elf_pages page = pb_elf_pages_around(object, slot->address, slot->address);
-
-    if (pb_elf_pages_open(&page) < 0)
-        return -1;
-    __atomic_store_n(slot->address, value, __ATOMIC_RELEASE);
-    return pb_elf_pages_close(&page);
-}
-
-/* ---- the caller's search path ---- */
-
-#ifdef __GLIBC__
-
-struct owner {
-    uintptr_t address;
-    const char *name;
-};
-
-/* dladdr would do, but it looks for the symbol as well: milliseconds in a large library. */
-static int is_owner(const pb_elf *object, void *closure)
-{
-    struct owner *owner = closure;
-    if (pb_elf_contains(object, owner->address))
-        owner->name = object->name;
-    return owner->name != NULL;
-}
-
-/* The directories that the linker searches for the object with `code`, in order, all
- * variables expanded: RPATH, LD_LIBRARY_PATH, RUNPATH, the system's.  new, or NULL. */
-static Dl_serinfo *directories_of(const void *code, char *origin /* PATH_MAX, or NULL */)
-{
-    struct owner owner = {(uintptr_t)code, NULL};
-    Dl_serinfo size, *list = NULL;
-    void *handle = NULL;
-
-    if (pb_elf_each(is_owner, &owner) == 0)
-        goto done;
-    handle = dlopen(owner.name, RTLD_LAZY | RTLD_NOLOAD);
-    if (handle == NULL || dlinfo(handle, RTLD_DI_SERINFOSIZE, &size) < 0)
-        goto done;
-    if (origin != NULL && dlinfo(handle, RTLD_DI_ORIGIN, origin) < 0)
-        goto done;
-    list = malloc(size.dls_size);
-    if (list == NULL)
-        goto done;
-    if (dlinfo(handle, RTLD_DI_SERINFOSIZE, list) < 0
-        || dlinfo(handle, RTLD_DI_SERINFO, list) < 0) {
-        free(list);
-        list = NULL;
-    }
-done:
-    if (handle != NULL)
-        (void)dlclose(handle);
-    return list;
-}
-
-/* glibc's dlopen looks at the code that called it; called from here it would search our
- * directories.  So the caller's own are tried first: those of its list that are not also
- * at the end of ours, which leaves LD_LIBRARY_PATH in its place before RUNPATH. */
-const char *pb_elf_search(const void *caller, const char *file, char *found, size_t size)
-{
-    static const char *const tokens[] = {"$ORIGIN/", "${ORIGIN}/"};
-    Dl_serinfo *theirs = NULL, *ours = NULL;
-    const char *answer = file;
-    char origin[4096] = "";
-    void *loaded = NULL;
-    size_t count;
-
-    if (strchr(file, '/') != NULL && file[0] != '$')
-        return file;
-    theirs = directories_of(caller, origin);
-    ours = directories_of((const void *)(uintptr_t)pb_elf_search, NULL);
-    if (theirs == NULL || ours == NULL)
-        goto done;
-    for (size_t i = 0; i < sizeof tokens / sizeof tokens[0]; i++) {
-        const size_t length = strlen(tokens[i]);
-        if (strncmp(file, tokens[i], length) != 0)
-            continue;
-        if (snprintf(found, size, "%s/%s", origin, file + length) < (int)size)
-            answer = found;
-        goto done;
-    }
-    loaded = dlopen(file, RTLD_LAZY | RTLD_NOLOAD);
-    if (loaded != NULL || strchr(file, '/') != NULL)
-        goto done;              /* a loaded soname comes before any directory */
-    count = theirs->dls_cnt;
-    for (size_t shared = ours->dls_cnt; count > 0 && shared > 0; count--, shared--)
-        if (strcmp(theirs->dls_serpath[count - 1].dls_name,
-                   ours->dls_serpath[shared - 1].dls_name) != 0)
-            break;
-    for (size_t i = 0; i < count && answer == file; i++) {
-        const char *directory = theirs->dls_serpath[i].dls_name;
-        if (snprintf(found, size, "%s/%s", directory, file) < (int)size
-            && access(found, R_OK) == 0)
-            answer = found;
-    }
-done:
-    if (loaded != NULL)
-        (void)dlclose(loaded);
-    free(theirs);
-    free(ours);
-    return answer;
-}
-
-#else   /* musl: dlopen does not look at its caller */
-
-const char *pb_elf_search(const void *caller, const char *file, char *found, size_t size)
-{
-    (void)caller, (void)found, (void)size;
-    return file;
-}
-
-#endif

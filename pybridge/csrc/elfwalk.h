@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The loaded objects of this process as the dynamic linker sees them: their symbol tables,
- * their relocated slots, the pages these lie on.  Knows nothing of Python.
+ * The loaded objects of this process as the dynamic linker sees them, and which of them are
+ * new.  Knows nothing of Python, nor do elfslots.h and elfsearch.h.
  */
 #ifndef PB_ELFWALK_H
 #define PB_ELFWALK_H
 
-#include <elf.h>
 #include <link.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -61,38 +60,5 @@ static inline int pb_elf_contains(const pb_elf *object, uintptr_t address)
 
 /* The symbol's name; "" when the table is damaged. */
 const char *pb_elf_symbol_name(const pb_elf *object, const ElfW(Sym) *symbol);
-
-/* A word that the linker fills with the address of a symbol. */
-typedef struct pb_elf_slot {
-    uintptr_t *address;
-    const ElfW(Sym) *symbol;
-    const char *name;
-    int is_call;                /* JUMP_SLOT: may still be lazy */
-} pb_elf_slot;
-
-/* As pb_elf_visit, for the slots of one object. */
-typedef int pb_elf_slot_visit(const pb_elf *object, const pb_elf_slot *slot, void *closure);
-int pb_elf_each_slot(const pb_elf *object, pb_elf_slot_visit *visit, void *closure);
-
-/* Pages of one segment, and the protection that the linker left on them. */
-typedef struct pb_elf_pages {
-    uintptr_t start;
-    size_t length;
-    int protection;
-} pb_elf_pages;
-
-/* The pages from the one with `first` to the one with `last`. */
-pb_elf_pages pb_elf_pages_around(const pb_elf *object, const void *first, const void *last);
-/* Writable as well, or as they were.  0, or -1 with errno. */
-int pb_elf_pages_open(const pb_elf_pages *pages);
-int pb_elf_pages_close(const pb_elf_pages *pages);
-
-/* Store, opening and closing the page where that is needed.  0, or -1 with errno. */
-int pb_elf_slot_store(const pb_elf *object, const pb_elf_slot *slot, uintptr_t value);
-
-/* Where dlopen(file), called from the code at `caller`, would find a file through the
- * caller's RPATH, RUNPATH or $ORIGIN: `file`, or the path written to `found`.  Calls the
- * linker. */
-const char *pb_elf_search(const void *caller, const char *file, char *found, size_t size);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Loading the guest's library into a process whose host defines the same names.
+ * Any thread may call; isolate.c has the theory and the locks.
  */
 #ifndef PB_ISOLATE_H
 #define PB_ISOLATE_H

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Drives isolate.c without the rest of the core: start a guest, run code in it.
+ * Drives symbol isolation without the rest of the core: start a guest, run code in it.
+ * FILES: isolate_driver.c and, of the core, isolate.c libpython.c hostnames.c elf*.c
  *
- *     gcc -shared -fPIC ... isolate_driver.c isolate.c elfwalk.c -o libisolate_driver.so
+ *     gcc -shared -fPIC ... FILES -o libisolate_driver.so
  *         for a Python host, through ctypes or cffi's ABI mode
- *     gcc ... isolate_driver.c isolate.c elfwalk.c -o isolate_driver
+ *     gcc ... FILES -o isolate_driver
  *         a host of its own: isolate_driver <libpython> <program> <code>
  *
  * The guest runs without threads of its own making and keeps its GIL on the thread that

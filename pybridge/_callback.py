@@ -11,6 +11,8 @@ exception; the same object comes back if nobody catches it.
 from __future__ import annotations
 
 import _thread
+import sys
+
 from pybridge import _guest
 from pybridge._convert import fallbacks, get, keep, put
 from pybridge._core import ffi, lib
@@ -18,6 +20,7 @@ from pybridge._errors import ConversionError
 from pybridge._frame import BASE, Frame, frame_of_callback
 from pybridge._host import hidden
 from pybridge._raised import guest_exception
+from pybridge._release import shared
 from pybridge._table import guest_object, objects, put_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -30,7 +33,8 @@ _FLOAT: int = lib.PB_FLOAT
 
 
 _failed: dict[int, Any] = {}  # by thread
-_AGAIN = (1 << 63) - 1  # csrc/hostobj.c: HOST_FAILED
+_AGAIN = (1 << 63) - 1  # csrc/hostobj.c: HOST_FAILED, HOST_LIMIT
+_LIMIT = _AGAIN - 1
 
 
 def _entry_failed(_: Any, error: Any, __: Any) -> None:
@@ -77,6 +81,9 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
         if kind is not float and kind is not int and kind is not str and result is not None:
             keep(frame, result)  # the handles in it, until the core has its own references
     except BaseException as error:  # everything belongs to the guest's caller
+        if number == _LIMIT:
+            note_limit()
+            return 0
         if number == _AGAIN:
             error = _failed.pop(_thread.get_ident(), error)
         _put_exception(frame, error)
@@ -101,8 +108,18 @@ def _arguments(
     return args, kwargs
 
 
+def note_limit() -> None:
+    """How much stack PyPy allows: 768 KB at its default recursion limit of 1000."""
+    if sys.implementation.name == "pypy":
+        shared.host_stack = (768 << 10) * sys.getrecursionlimit() // 1000
+
+
 def _put_exception(frame: Frame, error: BaseException) -> None:
-    handle = guest_exception(_without_entry(error), True)
+    before = lib.pb_stack_reserve(1)
+    try:
+        handle = guest_exception(_without_entry(error), True)
+    finally:
+        lib.pb_stack_reserve(before)
     if frame.mem.capacity != BASE:
         lib.pb_frame_shrink(frame.mem)
     frame.reset()
@@ -186,6 +203,7 @@ def set_up() -> None:
     """Right after the start: tell the core the entry point, the guest how to ask."""
     global _dressing
     lib.pb_callback_set(lib.pb_host_call)
+    note_limit()
     _guest.call("dress_functions", _ask)
     _dressing = True
 

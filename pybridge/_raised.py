@@ -181,7 +181,12 @@ def _describe(proxy: Any) -> Any:
             return take(frame, word)
         adopt(frame, frame.ints[1])  # raised by the exception's own code: dropped
         frames.append(frame)
-    return None, False, (("builtins", "Exception", ()),), ("?",), (), (), None, None, False, (), None, None
+    # Nothing of the exception's own ran the second time: there was no room for ours.
+    return (
+        None, False, (("builtins", "RecursionError", ()),),
+        ("the guest's recursion limit left no room to say what it raised",),
+        (), (), None, None, False, (), None, None,
+    )  # fmt: skip
 
 
 def to_host(proxy: Any, known: dict[int, Any] | None = None) -> BaseException:
@@ -276,7 +281,12 @@ def _made(cls: type[BaseException], d: _Described) -> BaseException:
 
 @hidden
 def _raise_guest(proxy: Any) -> Any:
-    raise to_host(proxy)
+    before = lib.pb_stack_reserve(1)  # it may have come from deep in a recursion
+    try:
+        error = to_host(proxy)
+    finally:
+        lib.pb_stack_reserve(before)
+    raise error
 
 
 def guest_exception(exc: BaseException, thrown: bool = False) -> int:

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""The interpreters of this machine on which the tests of starts, threads, signals run.
+
+    @guests.each
+    def test_x(python):                 # once per version found, "" where there is none
+        children.run(..., env=guests.env(python))
+
+All CPython 3.9 to 3.13 of pyenv's root, without those that the host cannot have as its
+guest, and always the one that PYBRIDGE_PYTHON names.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+VERSIONS = range(9, 14)
+
+
+def _pyenv_root() -> Path | None:
+    if shutil.which("pyenv") is None:
+        return None
+    answer = subprocess.run(["pyenv", "root"], stdout=subprocess.PIPE, text=True, timeout=60)
+    return Path(answer.stdout.strip()) if answer.stdout.strip() else None
+
+
+def _found() -> dict[int, str]:
+    """The interpreter to use, by minor version."""
+    found: dict[int, str] = {}
+    root = _pyenv_root()
+    for path in sorted((root / "versions").glob("3.*/bin/python")) if root else ():
+        minor = path.parent.parent.name.split(".")[1]
+        if minor.isdigit() and int(minor) in VERSIONS:
+            found[int(minor)] = str(path)
+    named = os.environ.get("PYBRIDGE_PYTHON")
+    if named:
+        code = "import sys; print(sys.version_info[1])"
+        answer = subprocess.run(
+            [named, "-I", "-c", code], stdout=subprocess.PIPE, text=True, timeout=60
+        )
+        found[int(answer.stdout)] = named
+    if sys.implementation.name == "cpython":
+        found.pop(sys.version_info[1], None)
+    return found
+
+
+FOUND = _found()
+
+
+def _parameters() -> list[object]:
+    parameters: list[object] = []
+    for minor in VERSIONS:
+        if minor in FOUND:
+            parameters.append(pytest.param(FOUND[minor], id=f"3.{minor}"))
+        else:
+            why = f"no CPython 3.{minor} to be the guest here"
+            parameters.append(pytest.param("", id=f"3.{minor}", marks=pytest.mark.skip(why)))
+    return parameters
+
+
+each = pytest.mark.parametrize("python", _parameters())
+
+
+def env(python: str, **more: str | None) -> dict[str, str | None]:
+    """The changes to a child's environment that make `python` its guest."""
+    return {"PYBRIDGE_PYTHON": python, **more}

@@ -147,12 +147,14 @@ def _find_dead(everything: bool) -> None:
     """With the lock: move dead chunks to `_dead` and surviving young ones to the old."""
     global _old_limit, _sentinel, _sorter
     _sorter = _thread.get_ident()
-    _sentinel = _ref(_Sentinel())
-    _sort_out(_young)
-    if everything or len(_old) > _old_limit:
-        _sort_out(_old)
-        _old_limit = max(4096, 2 * len(_old))
-    _sorter = 0
+    try:
+        _sentinel = _ref(_Sentinel())
+        _sort_out(_young)
+        if everything or len(_old) > _old_limit:
+            _sort_out(_old)
+            _old_limit = max(4096, 2 * len(_old))
+    finally:
+        _sorter = 0
 
 
 _sorter = 0  # the thread that is in the function above

@@ -117,7 +117,7 @@ def _remember(filename: str, lineno: int, line: str) -> None:
     """Let the host print a line of code that is in no file."""
     import linecache
 
-    if not line or linecache.getline(filename, lineno):
+    if not line or linecache.getline(filename, lineno).strip():
         return
     known = linecache.cache.get(filename)
     lines = list(known[2]) if known is not None and len(known) == 4 else []

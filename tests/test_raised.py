@@ -1,0 +1,600 @@
+# SPDX-License-Identifier: MIT
+"""Exceptions keep class, arguments, attributes, identity and traceback through both sides."""
+
+from __future__ import annotations
+
+import builtins
+import gc
+import io
+import os
+import sys
+import time
+import traceback
+
+import pytest
+
+import pybridge
+
+SOURCE = '''
+import io
+
+def raiser(e, cause=None):
+    if cause is None:
+        raise e
+    raise e from cause
+
+def call(f, *args):
+    return f(*args)
+
+def caught(f, *args):
+    """What `f` raises, as guest code sees it."""
+    try:
+        f(*args)
+    except BaseException as e:
+        return e
+    raise AssertionError("nothing was raised")
+
+class Base(Exception):
+    pass
+
+class Derived(Base):
+    pass
+
+class Two(ValueError, LookupError):
+    pass
+
+class Mixin:
+    def extra(self):
+        return 1
+
+class Mixed(Mixin, KeyError):
+    pass
+
+class NeedsArguments(Exception):
+    def __init__(self, a, b, *, c):
+        super().__init__("made of", a)
+        self.a, self.b, self.c = a, b, c
+
+class BrokenText(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+    __repr__ = __str__
+
+class NoText(Exception):
+    def __str__(self):
+        return None
+
+class OwnText(Exception):
+    def __str__(self):
+        return "text of %s" % self.args
+
+class Unhashable(Exception):
+    __hash__ = None
+    def __eq__(self, other):
+        raise RuntimeError("not comparable")
+
+class Hostile(Exception):
+    def __getattribute__(self, name):
+        raise Hostile(name)
+
+class Slots(Exception):
+    __slots__ = ("a",)
+
+class NotAnError(BaseException):
+    pass
+
+def chain(n, cause):
+    error = ValueError(0)
+    for i in range(1, n):
+        new = ValueError(i)
+        new.__context__ = error
+        if cause:
+            new.__cause__ = error
+        error = new
+    raise error
+
+def looped():
+    a, b = ValueError("a"), ValueError("b")
+    a.__context__, b.__context__ = b, a
+    raise a
+
+def three_lines():
+    x = 1
+    x.missing
+    return x
+'''
+
+
+@pytest.fixture(scope="module")
+def space(guest):
+    names = pybridge.eval("{'__name__': 'guest_errors'}")
+    pybridge.exec(SOURCE, names)
+    return names
+
+
+@pytest.fixture
+def make(space):
+    return lambda source: pybridge.eval(source, space)
+
+
+def raised(f, *args):
+    try:
+        f(*args)
+    except BaseException as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
+@pytest.fixture
+def arrive(make):
+    """What arrives when the guest raises the exception that a source text makes."""
+    return lambda source: raised(make("raiser"), make(source))
+
+
+# ---- classes -----------------------------------------------------------------------------
+
+ARGUMENTS = {
+    "UnicodeDecodeError": "('utf-8', b'\\xff', 0, 1, 'bad')",
+    "UnicodeEncodeError": "('utf-8', '\\ud800', 0, 1, 'bad')",
+    "UnicodeTranslateError": "('\\ud800', 0, 1, 'bad')",
+    "IndentationError": "('bad', ('f.py', 1, 2, 'text'))",
+    "SyntaxError": "('bad', ('f.py', 1, 2, 'text'))",
+    "TabError": "('bad', ('f.py', 1, 2, 'text'))",
+    "ExceptionGroup": "('several', [ValueError(1), TypeError(2)])",
+    "BaseExceptionGroup": "('several', [ValueError(1), KeyboardInterrupt(2)])",
+}
+NAMES = sorted(
+    name
+    for name, cls in vars(builtins).items()
+    if isinstance(cls, type) and issubclass(cls, BaseException) and cls.__name__ == name
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_builtin_exception_arrives_as_the_hosts_own(make, arrive, name):
+    if not make(f"hasattr(__import__('builtins'), {name!r})"):
+        pytest.skip(f"the guest has no {name}")
+    arguments = ARGUMENTS.get(name, "('one', 2)")
+    error = arrive(name + arguments)
+    assert type(error) is getattr(builtins, name)
+    assert str(error) == make(f"str({name}{arguments})")
+    if "Group" not in name:
+        assert error.args == make(f"{name}{arguments}.args")
+        assert repr(error) == repr(getattr(builtins, name)(*eval(arguments)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_builtin_exception_of_the_host_arrives_as_the_guests_own(make, name):
+    if not make(f"hasattr(__import__('builtins'), {name!r})"):
+        pytest.skip(f"the guest has no {name}")
+    original = getattr(builtins, name)(*eval(ARGUMENTS.get(name, "('one', 2)")))
+
+    def fail():
+        raise original
+
+    there = make("caught")(fail)
+    assert make(f"lambda e: type(e) is {name}")(there)
+    assert make("str")(there) == str(original)
+
+
+def test_oserror_attributes(make, arrive):
+    error = raised(make("open"), "/no/such/file")
+    assert type(error) is FileNotFoundError
+    assert error.args == (2, "No such file or directory")
+    assert (error.errno, error.strerror) == (2, "No such file or directory")
+    assert (error.filename, error.filename2) == ("/no/such/file", None)
+    assert str(error) == "[Errno 2] No such file or directory: '/no/such/file'"
+    error = raised(make("__import__('os').rename"), "/no/a", "/no/b")
+    assert (error.filename, error.filename2) == ("/no/a", "/no/b")
+
+
+def test_oserror_attributes_go_to_the_guest(make):
+    there = make("caught")(lambda: open("/no/such/file"))
+    assert make("lambda e: (e.errno, e.filename, str(e))")(there) == (
+        2, "/no/such/file", "[Errno 2] No such file or directory: '/no/such/file'",
+    )  # fmt: skip
+
+
+def test_import_error_attributes(make, arrive):
+    error = arrive("ImportError('text', name='n', path='p')")
+    assert (error.msg, error.name, error.path) == ("text", "n", "p")
+
+
+def test_syntax_error_attributes(make):
+    error = raised(make("compile"), "x = \n  1 +", "file.py", "exec")
+    assert type(error) in (SyntaxError, IndentationError)
+    native = make("caught(compile, 'x = \\n  1 +', 'file.py', 'exec')")
+    for name in ("msg", "filename", "lineno", "offset", "text"):
+        assert getattr(error, name) == getattr(native, name)
+    assert "file.py" in "".join(traceback.format_exception_only(type(error), error))
+
+
+def test_unicode_error_attributes(make):
+    error = raised(lambda: make("b'ab\\xffc'").__class__ and make("b'ab\\xffc'.decode()"))
+    assert (error.encoding, error.object, error.start, error.end) == ("utf-8", b"ab\xffc", 2, 3)
+
+
+def test_attributes_of_the_object_itself(make, arrive):
+    error = arrive("NeedsArguments(1, [2], c='three')")
+    assert error.args == ("made of", 1)
+    assert (error.a, error.b, error.c) == (1, [2], "three")
+    assert isinstance(error.b, pybridge.Proxy)
+
+
+def test_a_custom_class_has_name_module_and_bases(make, arrive):
+    error = arrive("Derived('x', 1)")
+    cls = type(error)
+    assert (cls.__name__, cls.__qualname__, cls.__module__) == ("Derived",) * 2 + (
+        "guest_errors",
+    )
+    assert [c.__name__ for c in cls.__mro__] == [
+        "Derived", "Base", "Exception", "BaseException", "object",
+    ]  # fmt: skip
+    assert type(arrive("Derived()")) is cls
+    assert isinstance(error, type(arrive("Base()")))
+    assert str(error) == "('x', 1)"
+    assert str(arrive("Derived('x')")) == "x"
+
+
+def test_a_class_with_two_builtin_bases_is_caught_by_either(arrive):
+    error = arrive("Two('x')")
+    assert isinstance(error, ValueError)
+    assert isinstance(error, LookupError)
+    error = arrive("io.UnsupportedOperation('x')")
+    assert isinstance(error, OSError)
+    assert isinstance(error, ValueError)
+
+
+def test_a_mixin_does_not_hide_the_exception_class(arrive):
+    assert isinstance(arrive("Mixed('x')"), KeyError)
+
+
+@pytest.mark.parametrize(
+    "source, name, text",
+    [
+        (
+            "BrokenText('x')",
+            "BrokenText",
+            "<the guest's __str__ of this BrokenText r",
+        ),
+        ("NoText('x')", "NoText", "<the guest's __str__ of this NoText raised TypeError>"),
+        ("OwnText('x')", "OwnText", "text of x"),
+        ("Unhashable('x')", "Unhashable", "x"),
+        ("Hostile('x')", "Hostile", "x"),
+        ("Slots('x')", "Slots", "x"),
+        ("ValueError('y' * 10**7)", "ValueError", "y" * 100),
+        ("ValueError([1], {2: 3}, object)", "ValueError", "([1], {2: 3}, <class 'object'>)"),
+        ("ValueError('\\0\\ud800')", "ValueError", "\0\ud800"),
+    ],
+    ids=lambda x: x[:12],
+)
+def test_odd_classes_and_texts_arrive_safely(arrive, source, name, text):
+    error = arrive(source)
+    assert type(error).__name__ == name
+    assert str(error).startswith(text)
+    assert repr(error)
+    assert traceback.format_exception(type(error), error, error.__traceback__)
+
+
+def test_the_arguments_may_be_changed_afterwards(make, arrive):
+    pybridge.exec("late = UnicodeDecodeError('utf-8', b'', 0, 1, 'x')\nlate.args = ()")
+    error = raised(make("raiser"), pybridge.eval("late"))
+    assert type(error) is UnicodeDecodeError
+    assert error.args == ()
+
+
+@pytest.mark.parametrize(
+    "cls", [SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, StopAsyncIteration]
+)
+def test_exceptions_that_mean_something_to_the_interpreter(make, cls):
+    error = raised(make("raiser"), cls(3))
+    assert type(error) is cls
+    assert error.args == (3,)
+    assert getattr(error, "code", 3) == 3
+    assert getattr(error, "value", 3) == 3
+    assert isinstance(raised(make("raiser"), make("NotAnError()")), BaseException)
+    assert not isinstance(raised(make("raiser"), make("NotAnError()")), Exception)
+
+
+def test_system_exit_does_not_exit_by_itself():
+    import children
+
+    result = children.run(
+        """
+        import pybridge, sys
+        try:
+            pybridge.exec("import sys; sys.exit(5)")
+        except SystemExit as error:
+            print("caught", error.code)
+        sys.exit(7)
+        """,
+        rc=7,
+    )
+    assert result.out == "caught 5\n"
+
+
+# ---- identity ----------------------------------------------------------------------------
+
+
+class Own(Exception):
+    def __init__(self, a, b):
+        self.a, self.b = a, b
+
+    def __str__(self):
+        return f"own {self.a}"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError(1), Own(1, 2), KeyError(object()), SystemExit(4), OSError(2, "x", "f")],
+    ids=lambda e: type(e).__name__,
+)
+def test_a_host_exception_through_the_guest_is_the_same_object(make, error):
+    def fail():
+        raise error
+
+    assert raised(make("call"), fail) is error
+    assert raised(make("call"), make("call"), make("call"), fail) is error
+    assert raised(make("call"), lambda: make("call")(fail)) is error
+
+
+def test_what_the_guest_sees_of_a_host_exception(make):
+    def fail():
+        raise Own(5, object())
+
+    there = make("caught")(fail)
+    assert make("str")(there) == "own 5"
+    assert make("lambda e: type(e).__name__")(there) == "Own"
+    assert make("lambda e: e.a")(there) == 5
+    assert make("lambda e: type(e).__mro__[1] is Exception")(there)
+    assert type(raised(make("raiser"), there)) is Own
+
+
+def test_a_guest_exception_through_the_host_is_one_object_on_each_side(make):
+    there = make("Derived('deep')")
+    seen = []
+
+    def pass_on():
+        try:
+            make("raiser")(there)
+        except Exception as error:
+            seen.append(error)
+            raise
+
+    assert make("lambda a, b: a is b")(make("caught")(pass_on), there)
+    error = raised(make("call"), pass_on)
+    assert error is seen[-1]
+    assert make("lambda a, b: a is b")(make("caught")(make("raiser"), error), there)
+
+
+def test_a_guest_exception_given_back_as_a_value_is_the_same_when_raised(make):
+    error = raised(make("raiser"), make("Derived('x')"))
+    for _ in range(3):
+        assert raised(make("raiser"), error) is error
+    future = pybridge.import_module("concurrent.futures").Future()
+    future.set_exception(error)
+    assert raised(future.result) is error
+    host_error = Own(1, 2)
+    future = pybridge.import_module("concurrent.futures").Future()
+    future.set_exception(host_error)
+    assert raised(future.result) is host_error
+
+
+def test_a_host_exception_caught_by_a_guest_frame_and_raised_from(make):
+    original = Own(1, 2)
+
+    def fail():
+        raise original
+
+    pybridge.exec(
+        "def change(f):\n"
+        "    try:\n        f()\n"
+        "    except Exception as e:\n        raise RuntimeError('changed') from e"
+    )
+    error = raised(pybridge.eval("change"), fail)
+    assert type(error) is RuntimeError
+    assert error.__cause__ is original
+    assert error.__context__ is original
+
+
+# ---- cause, context, notes, groups -------------------------------------------------------
+
+
+def test_cause_and_context(make, arrive):
+    error = raised(make("raiser"), make("ValueError(1)"), make("KeyError(2)"))
+    assert repr(error.__cause__) == "KeyError(2)"
+    assert error.__suppress_context__ is True
+    pybridge.exec(
+        "def context():\n    try:\n        1/0\n    except Exception:\n        {}['x']"
+    )
+    error = raised(pybridge.eval("context"))
+    assert type(error) is KeyError
+    assert type(error.__context__) is ZeroDivisionError
+    assert error.__cause__ is None
+    assert error.__suppress_context__ is False
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    assert "During handling of the above exception" in text
+    assert text.index("1/0") < text.index("{}['x']")
+
+
+@pytest.mark.parametrize("cause", [False, True], ids=["context", "cause and context"])
+def test_a_chain_of_10000_links_is_followed_a_bounded_way(make, cause):
+    begin = time.monotonic()
+    error = raised(make("chain"), 10_000, cause)
+    assert time.monotonic() - begin < 5
+    n = 0
+    while error is not None:
+        assert error.args == (9_999 - n,)
+        error = error.__context__
+        n += 1
+    assert 20 <= n <= 200
+
+
+def test_a_loop_of_contexts_ends(make):
+    error = raised(make("looped"))
+    assert error.args == ("a",)
+    assert error.__context__.args == ("b",)
+    assert traceback.format_exception(type(error), error, error.__traceback__)
+
+
+def test_shared_causes_are_converted_once(make):
+    pybridge.exec(
+        "def diamond():\n"
+        "    e = ValueError(0)\n"
+        "    for i in range(1, 15):\n"
+        "        new = ValueError(i)\n"
+        "        new.__cause__, new.__context__ = e, ValueError('side')\n"
+        "        new.__context__.__context__ = e\n"
+        "        e = new\n"
+        "    raise e"
+    )
+    begin = time.monotonic()
+    error = raised(pybridge.eval("diamond"))
+    assert time.monotonic() - begin < 5
+    assert error.__context__.__context__ is error.__cause__
+
+
+def test_notes(make, guest_version):
+    if guest_version < (3, 11):
+        pytest.skip("exceptions of this guest have no notes")
+    pybridge.exec("noted = ValueError('x')\nnoted.add_note('one')\nnoted.add_note('two')")
+    assert raised(make("raiser"), pybridge.eval("noted")).__notes__ == ["one", "two"]
+
+
+def test_exception_groups(make, arrive, guest_version):
+    if guest_version < (3, 11):
+        pytest.skip("this guest has no exception groups")
+    error = arrive("ExceptionGroup('m', [ValueError(1), ExceptionGroup('n', [Derived('x')])])")
+    assert type(error).__name__ == "ExceptionGroup"
+    assert error.message == "m"
+    assert repr(error.exceptions[0]) == "ValueError(1)"
+    assert error.exceptions[1].exceptions[0].args == ("x",)
+    assert isinstance(error, Exception)
+    assert str(error) == "m (2 sub-exceptions)"
+    inner = Own(1, 2)
+
+    def fail():
+        raise inner
+
+    group = make("lambda f: raiser(ExceptionGroup('g', [caught(f), KeyError(3)]))")
+    assert raised(group, fail).exceptions[0] is inner
+
+
+# ---- tracebacks --------------------------------------------------------------------------
+
+
+def test_the_traceback_shows_host_and_guest_frames_in_order_with_their_lines(make):
+    def host_inner():
+        raise Own("here", 2)  # the innermost line
+
+    def host_outer():
+        return make("call")(host_inner)  # calls the guest again
+
+    error = raised(make("call"), host_outer)
+    names = [entry.name for entry in traceback.extract_tb(error.__traceback__)]
+    names = [n for n in names if n not in ("take", "_take_other", "_raise_guest", "__call__")]
+    names = [n for n in names if n != "_host_call"]  # shown on a CPython host
+    assert names == ["raised", "call", "host_outer", "call", "host_inner"]
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    lines = [
+        "return f(*args)",
+        'return make("call")(host_inner)  # calls the guest again',
+        "return f(*args)",
+        'raise Own("here", 2)  # the innermost line',
+        "own here",
+    ]
+    at = 0
+    for line in lines:
+        at = text.index(line, at) + 1
+
+
+def test_the_bridges_own_frames_are_hidden(make):
+    if not hasattr(sys, "pypy_version_info"):
+        pytest.skip("a CPython host shows them")
+    error = raised(make("three_lines"))
+    files = [entry.filename for entry in traceback.extract_tb(error.__traceback__)]
+    assert not [f for f in files if os.sep + "pybridge" + os.sep in f]
+
+
+def test_the_line_is_the_one_that_raised(make):
+    error = raised(make("three_lines"))
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    assert last.name == "three_lines"
+    assert last.line == "x.missing"
+    file = io.StringIO()
+    traceback.print_exception(type(error), error, error.__traceback__, file=file)
+    assert "x.missing\n" in file.getvalue()
+
+
+def test_a_guest_exception_that_passed_a_callback_shows_every_frame_once(make):
+    def pass_on():
+        make("three_lines")()
+
+    error = raised(make("call"), pass_on)
+    names = [entry.name for entry in traceback.extract_tb(error.__traceback__)]
+    assert [n for n in names if n in ("raised", "call", "pass_on", "three_lines")] == [
+        "raised", "call", "pass_on", "three_lines",
+    ]  # fmt: skip
+
+
+def test_an_uncaught_error_ends_the_host_with_the_merged_traceback():
+    import children
+
+    result = children.run(
+        """
+        import pybridge
+        pybridge.exec("def inner(f):\\n    return f(1)")
+        def host_function(x):
+            return x / 0
+        pybridge.eval("inner")(host_function)
+        """,
+        rc=1,
+    )
+    assert "ZeroDivisionError: " in result.err.splitlines()[-1]
+    text = result.err
+    assert text.index("in inner") < text.index("return f(1)") < text.index("in host_function")
+    assert "return x / 0" in text
+
+
+# ---- memory ------------------------------------------------------------------------------
+
+
+def test_nothing_leaks(make, leakfree):
+    def fail():
+        raise Own(1, object())
+
+    def pass_on():
+        make("three_lines")()
+
+    for _ in range(20):
+        for f, *args in (
+            (make("raiser"), make("NeedsArguments(1, [2], c={})")),
+            (make("call"), fail),
+            (make("call"), pass_on),
+            (make("caught"), pass_on),
+            (make("caught"), fail),
+            (make("chain"), 60, True),
+            (make("raiser"), ValueError(1)),
+        ):
+            try:
+                f(*args)
+            except Exception:
+                pass
+        error = raised(make("raiser"), make("Derived()"))
+        raised(make("raiser"), error)
+        del error
+    del f, args
+
+
+def test_frames_of_the_guest_are_released_with_the_exception(make):
+    pybridge.exec(
+        "import weakref\n"
+        "class Big: pass\n"
+        "def failing():\n"
+        "    global watch\n    x = Big()\n    watch = weakref.ref(x)\n    raise ValueError"
+    )
+    raised(pybridge.eval("failing"))
+    for _ in range(4):
+        gc.collect()
+        pybridge.statistics()
+    assert pybridge.eval("watch()") is None

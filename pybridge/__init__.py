@@ -25,6 +25,7 @@ from pybridge._errors import (
     GuestNotFound,
     StartError,
 )
+from pybridge._finder import install
 from pybridge._handle import release, scope
 from pybridge._proxy import Proxy
 
@@ -43,6 +44,7 @@ __all__ = [
     "eval",
     "exec",
     "import_module",
+    "install",
     "release",
     "scope",
     "start",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The command line: `python -m pybridge doctor`."""
+"""The command line: `python -m pybridge doctor` and `python -m pybridge run script.py`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from pybridge import __version__
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and give the exit status: 0 good, 1 bad, 2 not understood."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["run"]:  # its arguments are the program's, argparse has no say in them
+        from pybridge import _script
+
+        return _script.run(given[1:])
     import argparse  # 30 ms on PyPy
 
     parser = argparse.ArgumentParser(
@@ -31,7 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
     doctor.add_argument(
         "--script", metavar="FILE", help="use the settings that this script would get"
     )
-    options = parser.parse_args(arguments)
+    commands.add_parser(
+        "run",
+        help="run a program whose imports find the guest's packages",
+        usage="python -m pybridge run [-m module | -c text | script] [argument ...]",
+    )
+    options = parser.parse_args(given)
     if options.command is None:
         parser.print_help(sys.stderr)
         return 2

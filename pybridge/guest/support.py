@@ -173,6 +173,9 @@ def describe_exception(exc):
     seen = space.get(_SEEN)
     # The host's object for an exception of ours was left here when the host threw it back.
     host = space.get(_HOST) if seen is None else space.pop(_HOST, None)
+    if host is not None:
+        frames = _frames(exc.__traceback__, seen)
+        return host, seen is not None, (), (), (), frames, None, None, False, (), None, None
     members = tuple(exc.exceptions) if _GROUP and isinstance(exc, _GROUP) else None
     attributes = []
     for base, names in _ATTRIBUTES.items():
@@ -605,3 +608,31 @@ def bindings(space, before):
 
 def search_path():
     return tuple(str(p) for p in sys.path)
+
+
+# ---- finding modules for the host's import ----------------------------------------------------
+
+
+def find_module(name, top):
+    """Where a module is, or None; "" when it has no file.  A top-level one counts only
+    outside the standard library."""
+    import importlib.util
+    import os
+
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    if spec is None:
+        return None
+    places = [spec.origin] if spec.has_location else list(spec.submodule_search_locations or ())
+    if not top:
+        return places[0] if places and places[0] else ""
+    if not places or not places[0]:
+        return None  # built in or frozen
+    library = os.path.dirname(os.__file__)
+    for place in places:
+        inside = os.path.realpath(place).startswith(os.path.realpath(library) + os.sep)
+        if not inside or "site-packages" in place or "dist-packages" in place:
+            return place
+    return None

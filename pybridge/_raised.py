@@ -27,7 +27,7 @@ from pybridge._convert import ERROR, fallbacks, late, put, put_arguments, take
 from pybridge._core import lib
 from pybridge._errors import ConversionError
 from pybridge._frame import Frame, frame_get, frames
-from pybridge._handle import Handle, adopt
+from pybridge._handle import Handle, adopt, release
 from pybridge._host import hidden
 from pybridge._table import guest_object, put_object
 
@@ -195,6 +195,8 @@ def to_host(proxy: Any, known: dict[int, Any] | None = None) -> BaseException:
     `known`: those converted for the same one, by address, with their proxies, which keep the
     addresses true.  Chains may share links, have loops, or be very long.
     """
+    if not isinstance(proxy, Handle):
+        return proxy  # type: ignore[no-any-return]  # the host's own, met in a chain
     if known is None:
         known = {}
     elif proxy._pybridge_handle in known:
@@ -204,8 +206,12 @@ def to_host(proxy: Any, known: dict[int, Any] | None = None) -> BaseException:
         d.host = _passed_find(proxy)
     if d.host is not None:
         exc: BaseException = d.host
-        if d.guests:
-            setattr(exc, _GUEST, proxy)
+        if not d.guests:
+            # The guest's stand-in holds the host's exception, whose traceback may hold any
+            # proxy, also a neighbour of this one in its chunk: a ring, if this one stayed.
+            release(proxy)
+            return exc.with_traceback(_traceback(d.entries, exc.__traceback__))
+        setattr(exc, _GUEST, proxy)
     elif d.members is not None:
         known[proxy._pybridge_handle] = proxy, None  # counts, while its members are converted
         members = [to_host(m, known) for m in d.members if len(known) < _MOST_LINKS]
@@ -220,7 +226,9 @@ def to_host(proxy: Any, known: dict[int, Any] | None = None) -> BaseException:
         if d.cause is not None and len(known) < _MOST_LINKS:
             exc.__cause__ = to_host(d.cause, known)
         if d.context is not None and (
-            len(known) < _MOST_LINKS or d.context._pybridge_handle in known
+            len(known) < _MOST_LINKS
+            or not isinstance(d.context, Handle)
+            or d.context._pybridge_handle in known
         ):
             exc.__context__ = to_host(d.context, known)
         exc.__suppress_context__ = d.suppress

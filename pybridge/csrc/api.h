@@ -58,7 +58,8 @@ enum {
     PB_TYPE_DEFAULT_39 = 1 << 18,   /* Py_TPFLAGS_DEFAULT up to 3.9; 0 later */
     PB_TYPE_HEAP = 1 << 9,
     PB_TYPE_VECTORCALL = 1 << 11,
-    PB_TYPE_GC = 1 << 14
+    PB_TYPE_GC = 1 << 14,
+    PB_TYPE_EXCEPTION = 1 << 30     /* a subclass of BaseException */
 };
 
 typedef struct pb_cfunction { pb_head head; const struct pb_method *method; pb_obj self; } pb_cfunction;

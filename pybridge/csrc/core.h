@@ -163,6 +163,9 @@ const pb_kind *pb_kind_find(pb_type *type);
 int pb_hostobj_start(void);                              /* 0, or -1 with a guest error set */
 /* The number of the host object behind `o`, or -1. */
 int64_t pb_hostobj_number(pb_obj o);
+/* What carries that number: `o`, or what `o`, an exception that stands for a host's, holds.
+ * borrowed from `o`, or NULL */
+pb_obj pb_hostobj_behind(pb_obj o);
 
 /* ---- value.c ---- */
 /* Write `o` as cells from *at on; always consumes it.  0, or -1 with a guest error set. */

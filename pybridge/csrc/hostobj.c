@@ -55,6 +55,7 @@ typedef struct entry {
 static const int64_t HOST_FAILED = INT64_MAX, HOST_LIMIT = INT64_MAX - 1;
 
 static pb_type *object_type, *function_type;
+static pb_obj host_key, seen_key;       /* guest/support.py: _HOST, _SEEN */
 static entry *table;
 static int64_t table_size, dropped = -1;
 static callback_frame *free_frames;
@@ -71,6 +72,24 @@ int64_t pb_hostobj_number(pb_obj o)
     if (o->type == function_type || o->type == object_type)
         return ((host_object *)o)->number;
     return -1;
+}
+
+pb_obj pb_hostobj_behind(pb_obj o /*borrowed*/)
+{
+    if (pb_hostobj_number(o) >= 0)
+        return o;
+    if (!(o->type->flags & PB_TYPE_EXCEPTION))
+        return NULL;
+    pb_obj found = NULL, dict = G.PyObject_GenericGetDict(o, NULL);
+    if (dict != NULL) {
+        found = G.PyDict_GetItemWithError(dict, host_key);              /* borrowed */
+        if (found != NULL && (pb_hostobj_number(found) < 0 || G.PyDict_GetItemWithError(dict, seen_key) != NULL))
+            found = NULL;               /* an exception of the guest's own: see mark_seen */
+        pb_drop(dict);
+    }
+    if (found == NULL)
+        G.PyErr_Clear();
+    return found;
 }
 
 /* ---- the table ---- */
@@ -367,7 +386,9 @@ int pb_hostobj_start(void)
     function_type = type_make("pybridge.host_function", (int)sizeof(host_function),
                               PB_TYPE_GC | PB_TYPE_VECTORCALL, function_slots);
     object_type = type_make("pybridge.host_object", (int)sizeof(host_object), 0, object_slots);
-    return function_type != NULL && object_type != NULL ? 0 : -1;
+    host_key = G.PyUnicode_FromString("__pybridge_host__");
+    seen_key = G.PyUnicode_FromString("__pybridge_seen__");
+    return function_type != NULL && object_type != NULL && host_key != NULL && seen_key != NULL ? 0 : -1;
 }
 
 /* A handle to the guest's object for host object `number`: the live one, or a fresh one. */

@@ -251,9 +251,10 @@ static int give(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
             return 0;
         status = -1;
     } else {
-        int64_t number = pb_hostobj_number(o);
-        if (number < 0)
+        pb_obj carrier = pb_hostobj_behind(o);          /* borrowed from o */
+        if (carrier == NULL)
             return give_object(f, at, o, depth);        /* steals */
+        int64_t number = pb_hostobj_number(carrier);
         /* With its reference: the number is the host object's as long as this one lives. */
         if (cell(f, at, PB_WORD(PB_HOST, number), (int64_t)(intptr_t)o) == 0)
             return 0;
@@ -310,7 +311,8 @@ int64_t pb_result(pb_frame *f, pb_obj o /*steals*/)
         return PB_INT;
     }
     const pb_kind *kind = pb_kind_find(o->type);
-    if (kind != NULL && kind->word == PB_OBJECT) {      /* what most objects are */
+    if (kind != NULL && kind->word == PB_OBJECT         /* what most objects are */
+        && !(o->type->flags & PB_TYPE_EXCEPTION)) {
         f->base[0] = PB_OBJECT;
         f->base[1] = (int64_t)(intptr_t)o;
         return PB_OBJECT;

@@ -59,6 +59,43 @@ __attribute__((constructor)) static void at_load(void)
 void *open_here(const char *file) { return dlopen(file, RTLD_LAZY); }
 """
 
+# Its constructor says that it runs, and runs for a while: the host's names are hidden.
+SLOW_LIBRARY = """
+#include <stdlib.h>
+#include <unistd.h>
+__attribute__((constructor)) static void at_load(void)
+{
+    (void)!write(atoi(getenv("SLOW_LIBRARY_FD")), "!", 1);
+    usleep(400000);
+}
+"""
+
+# In the host: return when another thread is inside that constructor, without the guest's GIL.
+LOAD_SLOWLY = """
+import os, threading
+import pybridge
+pybridge.exec('''
+def load_slowly(folder):
+    import ctypes
+    outer = ctypes.CDLL(folder + "/outer.so")
+    outer.open_here.restype = ctypes.c_void_p
+    assert outer.open_here(b"slow_pb.so")
+def finds_host(name):
+    import ctypes
+    dlsym = ctypes.CDLL(None).dlsym
+    dlsym.restype, dlsym.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_char_p]
+    of_guest = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
+    return dlsym(None, name.encode()) != of_guest
+''')
+def load_slowly(folder):
+    reader, writer = os.pipe()
+    os.environ["SLOW_LIBRARY_FD"] = str(writer)
+    thread = threading.Thread(target=pybridge.eval("load_slowly"), args=(folder,))
+    thread.start()
+    assert os.read(reader, 1) == b"!"
+    return thread
+"""
+
 # One file for all copies that are imported: PyPy's headers rename most functions, but the
 # type flags come through a name that the guest has too.
 HOST_MODULE = """
@@ -107,7 +144,7 @@ def host_modules(tmp_path_factory: pytest.TempPathFactory) -> str:
         pytest.skip("the host's headers (Python.h) are not installed")
     folder = tmp_path_factory.mktemp("host_modules")
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    made = shared_library(HOST_MODULE, folder / "early.so", f"-I{headers}", "-ldl")
+    made = shared_library(HOST_MODULE, folder / "early.so", f"-I{headers}", "-Wl,-z,lazy")
     for name in ["late", *(f"copy{i}" for i in range(6))]:
         shutil.copy(made, folder / (name + suffix))
     made.rename(folder / ("early" + suffix))
@@ -116,12 +153,13 @@ def host_modules(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def guest_library(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A folder with `outer.so` and, where only its own search path leads, inner/inner_pb.so."""
+    """A folder with outer.so and, where only outer's own search path leads, inner/*_pb.so."""
     folder = tmp_path_factory.mktemp("guest_library")
     (folder / "inner").mkdir()
     path = "-Wl,--enable-new-dtags,-rpath,$ORIGIN/inner"
     shared_library(GUEST_LIBRARY, folder / "outer.so", path, "-ldl")
     shared_library("int inner = 1;", folder / "inner" / "inner_pb.so")
+    shared_library(SLOW_LIBRARY, folder / "inner" / "slow_pb.so")
     return str(folder)
 
 
@@ -329,44 +367,78 @@ pybridge.exec("check()")
     )
 
 
-def test_a_fork_while_another_thread_loads_leaves_a_child_that_can_load(guest_library):
+def test_while_the_guest_loads_the_host_calls_and_imports_its_own(host_modules, guest_library):
     children.run(
         """
-import os, signal, sys, threading, warnings
-import pybridge
+import os, sys
+sys.path.insert(0, sys.argv[1])
+sys.setdlopenflags(os.RTLD_LAZY)
+import early                                    # its first call is made below
+"""
+        + LOAD_SLOWLY
+        + """
+types = int, str, dict, ValueError
+thread = load_slowly(sys.argv[2])
+in_window = [early.flags(t) for t in types]     # bound in advance
+import late                                     # waits
+after = [late.flags(t) for t in types]
+thread.join()
+import copy0
+right = [copy0.flags(t) for t in types]
+assert in_window == after == right, (in_window, after, right)
+""",
+        host_modules,
+        guest_library,
+    )
+
+
+@pytest.mark.parametrize("whose", ["host", "guest"])
+def test_a_fork_while_another_thread_loads_leaves_a_child_that_can_load(whose, guest_library):
+    children.run(
+        LOAD_SLOWLY
+        + """
+import signal, sys, warnings
 warnings.simplefilter("ignore", DeprecationWarning)     # 3.12 and newer: fork with threads
-pybridge.exec(sys.argv[2])
+pybridge.exec(sys.argv[3])
 pybridge.exec('''
-import _ctypes
-stop = False
-def reload(file):
-    rounds = 0
-    while not stop:
-        _ctypes.dlclose(_ctypes.dlopen(file, 2))
-        rounds += 1
-    return rounds
-''')
-rounds = []
-reload = pybridge.eval("reload")
-file = sys.argv[1] + "/inner/inner_pb.so"
-thread = threading.Thread(target=lambda: rounds.append(reload(file)))
-thread.start()
-statuses = []
-for _ in range(8):
+import os, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+def in_child():
+    import array, zlib, _elementtree
+    check()
+    assert finds_host("PyType_GetFlags")                # as before the fork
+def fork():
+    import signal
     pid = os.fork()
     if pid == 0:
         signal.alarm(10)
         try:
-            pybridge.exec("import array, zlib, _elementtree; check()")
+            in_child()
             os._exit(0)
         finally:
             os._exit(1)
-    statuses.append(os.waitpid(pid, 0)[1])
-pybridge.exec("stop = True")
+    return pid
+''')
+assert pybridge.eval("finds_host")("PyType_GetFlags")
+in_child = pybridge.eval("in_child")
+thread = load_slowly(sys.argv[2])
+if sys.argv[1] == "guest":
+    pid = pybridge.eval("fork")()
+else:
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(10)
+        try:
+            in_child()
+            os._exit(0)
+        finally:
+            os._exit(1)
+status = os.waitpid(pid, 0)[1]
 thread.join()
-assert statuses == [0] * 8, statuses
-assert rounds[0] > 8, rounds
+assert status == 0, status
+assert pybridge.eval("finds_host")("PyType_GetFlags")
 """,
+        whose,
         guest_library,
         CHECK,
     )

@@ -99,15 +99,14 @@ def _start(python: str | None) -> None:
     settings = _settings.load()
     found = _discover.discover(python, settings)
     error = ffi.new("char[]", 1024)
-    arguments = [os.fsencode(a) for a in (getattr(sys, "argv", None) or [""])]
-    argv = [ffi.new("char[]", a) for a in arguments]
+    argv = [ffi.new("char[]", _encoded(a)) for a in getattr(sys, "argv", None) or [""]]
     state = STARTING
     failure = "it was interrupted"
     status = 0
     try:
         status = lib.pb_start(
-            os.fsencode(found.library),
-            os.fsencode(found.executable),
+            _encoded(found.library),
+            _encoded(found.executable),
             settings.isolate_symbols,
             len(argv),
             argv,
@@ -131,6 +130,14 @@ def _start(python: str | None) -> None:
         raise
     _asked = python
     state = RUNNING
+
+
+def _encoded(text: str) -> bytes:
+    """As the system has it.  PyPy with LC_ALL=C reads UTF-8 and would write ASCII."""
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape")
 
 
 def _interrupts() -> None:

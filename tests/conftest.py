@@ -17,6 +17,10 @@ from pybridge import _guest, _runtime, _values
 # Tests of these modules need no guest in this process, or must not have one.
 _WITHOUT_GUEST = {
     "test_attach",
+    "test_exit",
+    "test_fork",
+    "test_runtime",
+    "test_signals",
     "test_build",
     "test_children",
     "test_demos",

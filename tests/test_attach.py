@@ -47,7 +47,8 @@ def test_threads_mix_calls_callbacks_and_drops_with_exact_totals(python):
         for _ in range(4):
             gc.collect()
             pybridge.statistics()                # releases what is dead
-        alive = pybridge.eval("sum(type(o).__name__ == 'Thing' for o in __import__('gc').get_objects())")
+        alive = pybridge.eval(
+            "sum(type(o).__name__ == 'Thing' for o in __import__('gc').get_objects())")
         assert alive < 100, alive
         """,
         env=guests.env(python),
@@ -236,7 +237,6 @@ def test_short_threads_leave_no_thread_state_behind(python):
         import threading
         import pybridge
         sqrt = pybridge.import_module("math").sqrt
-        import ctypes
         count = pybridge.eval("lambda: len(__import__('sys')._current_frames())")
         before = count()
         for _ in range(100):
@@ -249,7 +249,6 @@ def test_short_threads_leave_no_thread_state_behind(python):
             if count() <= before: break
             time.sleep(0.02)
         assert count() <= before, count()
-        states = pybridge.eval('''__import__("ctypes").pythonapi''')
         """,
         env=guests.env(python),
     )
@@ -316,7 +315,8 @@ def test_guest_c_callbacks_on_our_threads_find_their_thread_state(python):
         pybridge.exec('''
         import ctypes
         libc = ctypes.CDLL(None)
-        Compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int))
+        item = ctypes.POINTER(ctypes.c_int)
+        Compare = ctypes.CFUNCTYPE(ctypes.c_int, item, item)
         def sort(values, compare):
             array = (ctypes.c_int * len(values))(*values)
             libc.qsort(array, len(values), 4, Compare(lambda a, b: int(compare(a[0], b[0]))))
@@ -448,9 +448,9 @@ RECURSION = """
     def mutual(): expect_recursion(host, 0)
     def deep(): expect_recursion(ns["deep"], 0)
     def deep_c(): expect_recursion(ns["deep_c"], 0)
-    def deep_attribute(): expect_recursion(getattr, pybridge.eval("lambda d: d()")(ns["Deep"]), "y")
+    def deep_attribute(): expect_recursion(getattr, ns["Deep"](), "y")
     def deep_repr():
-        nested = pybridge.eval("lambda f: f()")(ns["nested"])
+        nested = ns["nested"]()
         expect_recursion(pybridge.eval("repr"), nested)
         pybridge.release(nested)
     every = (mutual, deep, deep_c, deep_attribute, deep_repr)

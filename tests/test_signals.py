@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: MIT
+"""Ctrl-C: one signal is one KeyboardInterrupt, wherever the program is."""
+
+from __future__ import annotations
+
+import children
+import guests
+
+# `interrupt(f)` sends SIGINT to this process while f() runs on the main thread.  It gives
+# the KeyboardInterrupts that came and the seconds from the signal to the return.
+PREPARE = """
+    import os, signal, sys, threading, time
+    import pybridge
+    pybridge.exec('''
+    import time
+    def loop(seconds=20):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for i in range(100): pass
+    def sleep(seconds=20): time.sleep(seconds)
+    def catch(f):
+        try: f()
+        except KeyboardInterrupt: return "caught"
+        return "returned"
+    def total(n): return sum(range(n))
+    def power(n): return (3 ** n) % 10
+    def call(f): return f()
+    ''', ns := {})
+    # One thread sends all of them: at the death of a Thread the host runs a weakref callback
+    # of its own, and a KeyboardInterrupt that comes in the middle of that one is ignored.
+    asked, sent = [], []
+    def send():
+        while True:
+            if asked:
+                time.sleep(asked.pop())
+                now = time.monotonic()
+                os.kill(os.getpid(), signal.SIGINT)
+                sent.append(now)
+            time.sleep(0.001)
+    threading.Thread(target=send, daemon=True).start()
+    def interrupt(f, after=0.1):
+        came = 0
+        answer = None
+        del sent[:]
+        try:
+            asked.append(after)
+            answer = f()
+        except KeyboardInterrupt:
+            came += 1
+        took = time.monotonic()
+        try:
+            while not sent: time.sleep(0.001)
+            # None is left over, on either side.
+            ns["loop"](0.02)
+            for _ in range(1000): pass
+            time.sleep(0.01)
+        except KeyboardInterrupt:
+            came += 1
+        return came, took - sent[-1], answer
+"""
+
+
+@guests.each
+def test_guest_code_is_interrupted_once_and_at_once(python):
+    result = children.run(
+        PREPARE
+        + """
+    def host_loop():
+        while True: pass
+    def callback_loop(): ns["call"](host_loop)
+    def callback_sleep(): ns["call"](lambda: time.sleep(20))
+    def deep(): ns["call"](lambda: ns["call"](lambda: ns["loop"]()))
+    for f in (ns["loop"], ns["sleep"], callback_loop, callback_sleep, deep):
+        came, took, _ = interrupt(f)
+        assert came == 1, (f, came)
+        assert took < 1, (f, took)
+        print(getattr(f, "__name__", f), f"{took * 1000:.1f} ms", end="; ")
+    # The guest can catch it.
+    for f in (ns["loop"], ns["sleep"]):
+        came, took, answer = interrupt(lambda: ns["catch"](f))
+        assert (came, answer) == (0, "caught"), (came, answer)
+        assert took < 1, took
+    # The traceback shows guest and host frames.
+    import traceback
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        deep()
+    except KeyboardInterrupt as error:
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        assert "in deep" in text and "in loop" in text and "in call" in text, text
+    # During host code nothing is different.
+    assert interrupt(host_loop)[0] == 1
+    assert interrupt(lambda: time.sleep(20))[0] == 1
+""",
+        env=guests.env(python),
+    )
+    print(result.out)
+
+
+@guests.each
+def test_c_code_that_never_looks_is_interrupted_when_it_ends(python):
+    children.run(
+        PREPARE
+        + """
+    import time
+    for name, n in (("total", 200_000), ("power", 20_000)):
+        while True:                              # as long as half a second
+            before = time.monotonic()
+            ns[name](n)
+            if time.monotonic() - before > 0.4: break
+            n *= 2
+        came, took, _ = interrupt(lambda: ns[name](n))
+        assert came == 1, (name, came)
+""",
+        env=guests.env(python),
+    )
+
+
+@guests.each
+def test_fifty_interrupts_under_load_none_lost_none_doubled(python):
+    children.run(
+        PREPARE
+        + """
+    import random
+    random.seed(1)
+    sqrt = pybridge.import_module("math").sqrt
+    def calls():
+        end = time.monotonic() + 20
+        while time.monotonic() < end: sqrt(2.0)
+    def callbacks():
+        end = time.monotonic() + 20
+        while time.monotonic() < end: ns["call"](lambda: sqrt(2.0))
+    stop = []
+    def load():
+        while not stop:
+            ns["total"](20000)
+            sum(range(2000))
+    ts = [threading.Thread(target=load) for _ in range(2)]
+    for t in ts: t.start()
+    try:
+        for i in range(50):
+            f = (calls, callbacks, ns["loop"], ns["sleep"])[i % 4]
+            came, took, _ = interrupt(f, after=random.random() * 0.02)
+            assert came == 1, (i, came)
+            assert took < 3, (i, took)
+    finally:
+        stop.append(1)
+        for t in ts: t.join()
+""",
+        env=guests.env(python),
+        timeout=60,
+    )
+
+
+@guests.each
+def test_a_worker_inside_the_guest_is_not_what_is_interrupted(python):
+    children.run(
+        PREPARE
+        + """
+    ended = []
+    def work():
+        try:
+            ns["loop"](0.6)
+            ended.append("normally")
+        except BaseException as error:
+            ended.append(error)
+    t = threading.Thread(target=work)
+    t.start()
+    assert interrupt(lambda: time.sleep(20))[0] == 1
+    while not ended: time.sleep(0.01)
+    assert ended == ["normally"], ended
+    t = threading.Thread(target=work)
+    t.start()
+    assert interrupt(ns["sleep"])[0] == 1
+    t.join()
+    assert ended == ["normally"] * 2, ended
+""",
+        env=guests.env(python),
+    )
+
+
+@guests.each
+def test_the_programs_own_handler_is_called_in_guest_code(python):
+    """One installed after the start, before it, none, the default action, a guest's."""
+    children.run(
+        """
+    import signal
+    early = []
+    signal.signal(signal.SIGINT, lambda number, frame: early.append(number))
+"""
+        + PREPARE
+        + """
+    came, took, answer = interrupt(lambda: ns["loop"](0.3))
+    assert (came, early) == (0, [2]), (came, early)
+
+    calls = []
+    def handler(number, frame):
+        calls.append((number, frame is not None))
+    signal.signal(signal.SIGINT, handler)
+    for f in (lambda: ns["loop"](0.3), lambda: ns["sleep"](0.3), lambda: time.sleep(0.3)):
+        before = time.monotonic()
+        came, took, answer = interrupt(f)
+        assert time.monotonic() - before > 0.29
+        assert (came, calls) == (0, [(2, True)]), (f, came, calls)
+        del calls[:]
+    assert early == [2]
+
+    class Stop(Exception): pass
+    def stop(number, frame): raise Stop("now")
+    signal.signal(signal.SIGINT, stop)
+    try:
+        interrupt(ns["loop"])
+        raise AssertionError
+    except Stop as error:
+        assert error.args == ("now",)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert interrupt(lambda: ns["loop"](0.3))[0] == 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert interrupt(ns["loop"])[0] == 1
+
+    # The guest's own handler, for guest code; the host's afterwards as before.
+    pybridge.exec('''
+    import signal
+    seen = []
+    old = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    def again(): signal.signal(signal.SIGINT, old)
+    def hold():
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        import time; time.sleep(0.1)
+        signal.signal(signal.SIGINT, before)
+    ''', guest := {})
+    assert interrupt(lambda: ns["loop"](0.3))[0] == 0
+    assert guest["seen"][0] == 2 and len(guest["seen"]) == 1, guest["seen"]
+    guest["again"]()
+    guest["hold"]()
+    assert interrupt(ns["loop"])[0] == 1
+    def host_loop():
+        while True: pass
+    assert interrupt(host_loop)[0] == 1
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    interrupt(ns["loop"])
+    print("not reached")
+""",
+        rc=-2,
+        env=guests.env(python),
+    )
+
+
+@guests.each
+def test_the_processs_handlers_are_the_hosts_again_at_the_end(python):
+    result = children.run(
+        """
+        import cffi, signal
+        ffi = cffi.FFI()
+        ffi.cdef("int sigaction(int, const char *, char *);")
+        c = ffi.dlopen(None)
+        def action(number):                     # the handler and the flags
+            now = ffi.new("char[152]")
+            assert c.sigaction(number, ffi.NULL, now) == 0
+            data = bytes(ffi.buffer(now))
+            return data[:8], data[136:140]
+        names = [n for n in range(1, 32) if n not in (9, 19)] + list(range(34, 65))
+        before = {n: action(n) for n in names}
+        import pybridge
+        pybridge.start()
+        from pybridge import _runtime
+        after = {n for n in names if action(n) != before[n]}
+        pybridge.eval("sum(range(100))")
+        _runtime._close()
+        closed = {n for n in names if action(n) != before[n]}
+        print(sorted(after), sorted(closed))
+        """,
+        env=guests.env(python),
+        stacks=False,
+    )
+    assert result.out == "[2] []\n"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import collections
 import faulthandler
 import gc
 import os
@@ -12,7 +13,7 @@ import sys
 import pytest
 
 import pybridge
-from pybridge import _guest, _runtime, _values
+from pybridge import _guest, _release, _runtime, _table, _values
 
 # Tests of these modules need no guest in this process, or must not have one.
 _WITHOUT_GUEST = {
@@ -89,13 +90,31 @@ def counts() -> tuple[int, int]:
     return now
 
 
+def _open() -> collections.Counter[str]:
+    """What the open handles and the held host objects are, in words."""
+    describe = pybridge.eval(
+        "lambda address: object.__repr__(__import__('ctypes').cast("
+        "address, __import__('ctypes').py_object).value)"
+    )
+    words = [word for slab in _release._slabs for word in slab if word]
+    return collections.Counter(
+        ["guest " + describe(word) for word in words]
+        + [f"host {x!r:.100}" for x in _table.objects if x is not None]
+    )
+
+
 @pytest.fixture
 def leakfree():
     """After the test as many handles are open, and as many host objects held, as before.
 
     What the bridge keeps for ever from a first use on is not counted.
     """
-    before = counts()
+    before, known = counts(), _open()
     yield
     after = counts()
-    assert after == before, f"(handles, host objects) were {before} and are {after}"
+    if after != before:
+        news = sorted((_open() - known).elements())
+        pytest.fail(
+            f"(handles, host objects) were {before} and are {after}; what is new, and its "
+            "neighbours:\n" + "\n".join(news)
+        )

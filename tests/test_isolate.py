@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Guest libraries find the guest's names, host modules the host's, whoever loads what when.
 
-Everything runs in children.  Two small libraries are compiled: one that serves as a guest
-library and needs no headers, and an extension module for the host, which needs the host's.
+Everything runs in children.  Compiled for them: libraries for the guest, which need no
+headers, an extension module for the host, which needs the host's, and a host in C.
 """
 
 from __future__ import annotations

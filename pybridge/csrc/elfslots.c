@@ -4,8 +4,8 @@
  * writable is made so for one store and then gets back the protection that the linker left.
  *
  * Any thread may call, for an object that stays loaded.  No lock is taken here, and two
- * stores to one page must not overlap: one would protect it under the other.  isolate.c
- * stores under guest_lock only.
+ * stores to one page must not overlap: one would protect it under the other.  All who store
+ * hold guest_lock (isolate.c).
  */
 #define _GNU_SOURCE
 #include "elfslots.h"

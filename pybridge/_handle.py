@@ -74,12 +74,19 @@ def adopt_nothing(handle: int) -> None:
     ffi.cast("int64_t *", _release.chunk_new().address)[0] = handle
 
 
-def adopt_heavy(handle: int) -> Any:
-    """Likewise for an object that owns much memory: a chunk of its own."""
+def adopt_alone(handle: int) -> Any:
+    """Likewise with a chunk of its own, for what must not wait for its neighbours: a guest
+    object that holds a host object, which may hold, through a closure or a traceback, any
+    proxy, so also one of those neighbours."""
     chunk = _release.chunk_new()
-    ffi.cast("int64_t *", chunk.address)[0] = handle
-    _release.heavy_step()
+    _cast(_INTS, chunk.address)[0] = handle
     return _proxy(handle, chunk)
+
+
+def adopt_heavy(handle: int) -> Any:
+    """Likewise for an object that owns much memory."""
+    _release.heavy_step()
+    return adopt_alone(handle)
 
 
 def _proxy(handle: int, chunk: _release.Chunk) -> Any:

@@ -27,7 +27,7 @@ from pybridge._convert import ERROR, fallbacks, late, put, put_arguments, take
 from pybridge._core import lib
 from pybridge._errors import ConversionError
 from pybridge._frame import Frame, frame_get, frames
-from pybridge._handle import Handle, adopt, release
+from pybridge._handle import Handle, adopt, adopt_alone, release
 from pybridge._host import hidden
 from pybridge._table import guest_object, put_object
 
@@ -393,9 +393,7 @@ def _description(exc: BaseException) -> tuple[Any, ...]:
 
 
 def _put_exception(frame: Frame, at: int, exc: BaseException) -> int:
-    other = frame_get()
-    proxy = adopt(other, guest_exception(exc))
-    frames.append(other)
+    proxy = adopt_alone(guest_exception(exc))
     return put_object(frame, at, proxy)
 
 

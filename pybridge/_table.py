@@ -21,7 +21,7 @@ from pybridge import _release
 from pybridge._convert import late, put, take
 from pybridge._core import ffi, lib
 from pybridge._frame import Frame, frame_get, frames
-from pybridge._handle import adopt, adopt_nothing
+from pybridge._handle import adopt_alone, adopt_nothing
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def guest_object(x: Any, is_function: bool) -> tuple[Any, bool]:
         word = lib.pb_host_new(frame.mem, number, is_function)
         if word & 255 != lib.PB_OBJECT:
             return take(frame, word), False
-        proxy = adopt(frame, frame.ints[1])
+        proxy = adopt_alone(frame.ints[1])
         frames.append(frame)
         return proxy, word >> 8 != 0
 

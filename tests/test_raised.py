@@ -343,7 +343,7 @@ def test_what_the_guest_sees_of_a_host_exception(make):
         raise Own(5, object())
 
     there = make(
-        "lambda f: [(str(e), type(e).__name__, e.a, type(e).__mro__[1]) for e in [caught(f)]][0]"
+        "lambda f: [(str(e), type(e).__name__, e.a, type(e).mro()[1]) for e in [caught(f)]][0]"
     )
     text, name, a, base = there(fail)
     assert (text, name, a, base.__name__) == ("own 5", "Own", 5, "Exception")

@@ -1,0 +1,504 @@
+# SPDX-License-Identifier: MIT
+"""Host functions in the guest: what they look like there, what crosses, when they are freed."""
+
+import functools
+import gc
+import threading
+import weakref
+
+import children
+import pytest
+
+import pybridge
+
+SOURCE = """
+import functools, gc, inspect, threading, weakref
+
+def call(f, *args, **kwargs):
+    return f(*args, **kwargs)
+
+def described(f):
+    return f.__name__, f.__qualname__, f.__module__, f.__doc__, str(inspect.signature(f))
+
+def on_a_thread(f, *args):
+    out = []
+    def run():
+        try:
+            out.append(f(*args))
+        except BaseException as error:
+            out.append(error)
+    t = threading.Thread(target=run)
+    t.start()
+    t.join()
+    return out[0]
+
+def caught(f, *args):
+    try:
+        f(*args)
+    except BaseException as error:
+        return type(error).__name__, str(error)
+
+class Dying:
+    def __init__(self, f):
+        self.f = f
+    def __del__(self):
+        self.f("died")
+
+class Holder:
+    pass
+"""
+
+
+@pytest.fixture(scope="module")
+def space(guest):
+    names = pybridge.eval("{'__name__': 'guest_callbacks'}")
+    pybridge.exec(SOURCE, names)
+    return names
+
+
+@pytest.fixture
+def make(space):
+    return lambda source: pybridge.eval(source, space)
+
+
+def documented(a, b: int = 2, *args, c: str = "x", **kwargs) -> float:
+    """What it does."""
+    return (a, b, args, c, tuple(sorted(kwargs.items())))
+
+
+class Thing:
+    def method(self, x):
+        """A method."""
+        return self, x
+
+    @classmethod
+    def of_class(cls, x):
+        return x
+
+    @staticmethod
+    def static(x):
+        return x
+
+    def __call__(self, x=1):
+        return x
+
+
+def test_a_function_has_its_name_doc_module_and_signature(make):
+    name, qualname, module, doc, signature = make("described")(documented)
+    assert (name, qualname, module, doc) == (
+        "documented", "documented", __name__, "What it does.",
+    )  # fmt: skip
+    assert signature == "(a, b: int = 2, *args, c: str = 'x', **kwargs) -> float"
+
+
+def test_a_default_without_a_form_in_the_guest_is_shown_as_text(make):
+    def f(x=Thing):
+        return x
+
+    assert "Thing" in make("lambda f: str(inspect.signature(f))")(f)
+
+
+@pytest.mark.parametrize(
+    "function, name",
+    [
+        (Thing().method, "method"),
+        (Thing.of_class, "of_class"),
+        (Thing.static, "static"),
+        (lambda x: x, "<lambda>"),
+        (functools.partial(documented, 1), None),
+        (Thing(), None),
+        (functools.lru_cache(None)(lambda x: x), "<lambda>"),
+        (len, "len"),
+    ],
+    ids=["method", "classmethod", "static", "lambda", "partial", "object", "cached", "builtin"],
+)
+def test_every_kind_of_callable(make, function, name):
+    there = make("lambda f: (callable(f), getattr(f, '__name__', None), repr(f)[:5])")
+    assert there(function) == (True, name, "<host")
+    argument = (1,) if function is len else 1
+    assert repr(make("call")(function, argument)) == repr(function(argument))
+
+
+def test_a_partials_signature(make):
+    f = functools.partial(documented, 1, c="y")
+    assert make("lambda f: str(inspect.signature(f))")(f).startswith("(b: int = 2, *args, ")
+
+
+def test_arguments_of_every_shape(make):
+    call = make("call")
+    assert call(documented, 1) == (1, 2, (), "x", ())
+    assert call(documented, 1, 2.5, 3, c="z", d=None) == (1, 2.5, (3,), "z", (("d", None),))
+    assert call(documented, a=1, b=3) == (1, 3, (), "x", ())
+    for n in range(8):
+        assert call(lambda *args: args, *range(n)) == tuple(range(n))
+        assert call(lambda *args: args, *[float(i) for i in range(n)]) == tuple(range(n))
+
+
+def test_300_positional_and_300_keyword_arguments(make):
+    def f(*args, **kwargs):
+        return args, tuple(kwargs.items())
+
+    args = tuple(range(300))
+    kwargs = {f"k{i}": str(i) for i in range(300)}
+    assert make("call")(f, *args, **kwargs) == (args, tuple(kwargs.items()))
+
+
+def test_wrong_arguments_are_the_hosts_type_error(make):
+    kind, text = make("caught")(lambda a: a)
+    assert kind == "TypeError"
+    assert "missing 1 required positional argument" in text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, 5, 2**100, 2.5, "text\0\ud800", b"bytes", (1, (2,)), "x" * 100_000, 1j],
+    ids=lambda x: type(x).__name__,
+)
+def test_values_through_a_callback(make, value):
+    seen = []
+
+    def f(x):
+        seen.append(x)
+        return x
+
+    assert make("call")(f, value) == value
+    assert seen == [value]
+    assert type(seen[0]) is type(value)
+
+
+def test_containers_go_back_by_value(make):
+    assert make("lambda f: type(f()).__name__")(lambda: [1, {"a": {2}}]) == "list"
+    assert make("call")(lambda: [1] * 1000) == [1] * 1000
+    assert make("lambda f: f()['k']")(lambda: {"k": (1, [2.0] * 50)})[1] == [2.0] * 50
+
+
+def test_objects_of_the_guest_through_a_callback(make):
+    x = make("Holder()")
+    assert make("call")(lambda y: y, x) == x
+    assert make("lambda f, x: f(x) is x")(lambda y: y, x)
+    assert make("lambda f, x: f(x)[0] is x")(lambda y: (y, [y]), x)
+    assert make("lambda f: type(f())")(lambda: make("Holder()")) == make("Holder")
+
+
+def test_a_result_without_a_form_in_the_guest_is_a_type_error_there(make):
+    kind, text = make("caught")(lambda: object())
+    assert kind == "ConversionError"
+    assert "object cannot cross to the guest" in text
+    with pytest.raises(pybridge.ConversionError, match="cannot cross to the guest"):
+        make("call")(lambda: [1, object()])
+
+
+def test_an_exception_goes_through_as_the_same_object(make):
+    class Own(Exception):
+        pass
+
+    error = Own("x")
+
+    def fail():
+        raise error
+
+    with pytest.raises(Own) as caught:
+        make("call")(make("call"), make("call"), fail)
+    assert caught.value is error
+    assert make("caught")(fail) == ("Own", "x")
+
+
+def test_nothing_is_printed_when_a_callback_raises(make, capfd):
+    def fail():
+        raise ValueError("quiet")
+
+    make("caught")(fail)
+    make("caught")(lambda: object())
+    out = capfd.readouterr()
+    assert (out.out, out.err) == ("", "")
+
+
+def test_the_same_function_is_the_same_object_in_the_guest(make):
+    def f():
+        pass
+
+    assert make("lambda a, b: a is b")(f, f)
+    make("globals().update")(kept=None)
+    keep = make("Holder()")
+    keep.f = f
+    assert make("lambda h, f: h.f is f")(keep, f)
+    assert keep.f is f
+    assert not make("lambda a, b: a is b")(f, lambda: None)
+
+
+def test_a_function_comes_back_as_itself(make):
+    def f():
+        pass
+
+    bound = Thing().method
+    for x in (f, bound, functools.partial(f), print):
+        assert make("lambda x: x")(x) is x
+        assert make("lambda x: (1, [x])")(x)[1][0] is x
+
+
+def test_it_is_a_method_when_it_is_put_into_a_guest_class(make):
+    cls = make("type('WithHost', (), {})")
+    cls.method = lambda self, x: (self, x)
+    x = cls()
+    assert x.method(5) == (x, 5)
+
+
+def test_it_has_attributes_of_its_own_and_weak_references(make):
+    def f():
+        pass
+
+    there = make(
+        "lambda f: (setattr(f, 'note', 5), f.note, weakref.ref(f)() is f, "
+        "functools.wraps(f)(lambda: 0).__name__, hash(f) == hash(f), f == f)"
+    )
+    assert there(f)[1:] == (5, True, "f", True, True)
+
+
+def test_sort_map_reduce_and_key_functions(make):
+    assert make("sorted")([3, 1, 2], key=lambda x: -x) == [3, 2, 1]
+    assert list(make("map")(lambda x: x * 2, [1, 2])) == [2, 4]
+    assert make("functools.reduce")(lambda a, b: a + b, range(100)) == 4950
+    assert make("lambda f: [f(x) for x in range(5)]")(lambda x: x**2) == [0, 1, 4, 9, 16]
+
+
+def test_callbacks_nest(make):
+    call = make("call")
+
+    def down(n):
+        return 0 if n == 0 else 1 + call(down, n - 1)
+
+    assert call(down, 40) == 40
+
+
+def test_a_callback_may_use_other_frames_of_the_same_depth_afterwards(make):
+    """A frame that held a large result is small again for the next callback."""
+    results = iter([[1.5] * 5000, 2, "x" * 50_000, (1,) * 200, None, [None] * 300])
+    f = make("lambda f: [f() for _ in range(6)]")(lambda: next(results))
+    assert f[0] == [1.5] * 5000
+    assert f[1] == 2
+    assert f[2] == "x" * 50_000
+    assert f[3] == (1,) * 200
+    assert f[5] == [None] * 300
+
+
+# ---- threads and the guest's collector ---------------------------------------------------
+
+
+def test_on_a_thread_that_the_guest_made(make):
+    seen = []
+
+    def f(x):
+        seen.append(threading.get_ident())
+        return x + 1
+
+    for n in range(5):
+        assert make("on_a_thread")(f, n) == n + 1
+    assert threading.get_ident() not in seen
+    error = ValueError("there")
+
+    def fail():
+        raise error
+
+    assert make("on_a_thread")(fail) is error
+
+
+def test_on_several_threads_of_the_guest_at_once(make):
+    lock = threading.Lock()
+    total = [0]
+
+    def add(n):
+        with lock:
+            total[0] += n
+        return n
+
+    pybridge.exec(
+        "import threading\n"
+        "def many(f):\n"
+        "    def run():\n        for i in range(200):\n            assert f(i) == i\n"
+        "    ts = [threading.Thread(target=run) for _ in range(6)]\n"
+        "    [t.start() for t in ts]\n    [t.join() for t in ts]\n"
+    )
+    pybridge.eval("many")(add)
+    assert total[0] == 6 * sum(range(200))
+
+
+def test_host_code_and_guest_code_wait_for_each_other_without_deadlock(make):
+    """The guest's lock is given up around host code."""
+    ready, done = threading.Event(), threading.Event()
+
+    def waiting():
+        ready.set()
+        assert done.wait(20)
+
+    def other():
+        assert ready.wait(20)
+        assert make("call")(lambda: 5) == 5
+        done.set()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    make("call")(waiting)
+    thread.join()
+
+
+def test_from_a_destructor_and_a_weak_reference_of_the_guest(make):
+    seen = []
+    make("Dying")(seen.append)
+    for _ in range(5):
+        gc.collect()
+        pybridge.statistics()
+    assert seen == ["died"]
+    holder = make("Holder()")
+    reference = make("weakref.ref")(holder, lambda r: seen.append("weak"))
+    pybridge.release(holder)  # at once; by itself it may wait for a neighbour in its chunk
+    assert seen == ["died", "weak"]
+    pybridge.release(reference)
+
+
+def test_from_the_guests_collector(make):
+    seen = []
+    pybridge.exec(
+        "import gc\n"
+        "class Ring:\n"
+        "    def __init__(self, f):\n        self.me, self.f = self, f\n"
+        "    def __del__(self):\n        self.f()\n"
+    )
+    for _ in range(10):
+        pybridge.release(pybridge.eval("Ring")(lambda: seen.append(make("Holder()"))))
+    pybridge.eval("gc.collect()")
+    assert len(seen) == 10
+
+
+def test_an_error_in_a_destructors_callback_is_the_guests_unraisable_one(make):
+    unraisable = []
+    hook = pybridge.import_module("sys")
+    before = hook.unraisablehook
+    hook.unraisablehook = lambda u: unraisable.append(u.exc_type.__name__)
+    try:
+
+        def fail(_):
+            raise KeyError("in a destructor")
+
+        pybridge.release(make("Dying")(fail))
+    finally:
+        hook.unraisablehook = before
+    assert unraisable == ["KeyError"]
+
+
+# ---- lifetime ----------------------------------------------------------------------------
+
+
+def collected(reference):
+    for _ in range(6):
+        gc.collect()
+        pybridge.eval("__import__('gc').collect()")
+        pybridge.statistics()
+        if reference() is None:
+            return True
+    return False
+
+
+def test_a_function_is_freed_when_the_guest_drops_it(make):
+    class Callable:
+        def __call__(self):
+            return 1
+
+    f = Callable()
+    reference = weakref.ref(f)
+    keep = make("Holder()")
+    keep.f = f
+    del f
+    assert not collected(reference)
+    assert make("lambda h: h.f()")(keep) == 1
+    del keep.f
+    assert collected(reference)
+
+
+def test_passing_a_function_again_and_again_keeps_one_entry(make, leakfree):
+    def f(x):
+        return x
+
+    for n in range(300):
+        assert make("call")(f, n) == n
+        make("described")(f)
+
+
+def test_fresh_functions_are_freed(make, leakfree):
+    for n in range(300):
+        assert make("call")(lambda x, n=n: x + n, 1) == n + 1
+        assert make("caught")(lambda: 1 // 0)[0] == "ZeroDivisionError"
+        make("on_a_thread")(lambda: None)
+        make("call")(object().__repr__)
+
+
+def test_arguments_that_nobody_keeps_are_released(make, leakfree):
+    for _ in range(100):
+        make("call")(lambda *args, **kw: None, make("Holder()"), [1], k=make("Holder()"))
+        make("lambda f: f(Holder(), [Holder()], (Holder(), 2))")(lambda *args: args)
+
+
+def test_a_function_dropped_during_its_own_call(make):
+    """The guest's object dies while it runs; the host's function ends its work."""
+    keep = make("Holder()")
+
+    def f():
+        del keep.f
+        gc.collect()
+        pybridge.statistics()
+        return "done"
+
+    keep.f = f
+    assert make("lambda h: h.f()")(keep) == "done"
+
+
+def test_after_the_bridge_is_closed_a_callback_is_a_reference_error():
+    result = children.run(
+        """
+        import pybridge
+
+        def f():
+            print("must not be called")
+
+        pybridge.exec('''
+        import atexit, threading, time, sys
+
+        def late(f):
+            def run():
+                while True:
+                    time.sleep(0.01)
+                    try:
+                        f()
+                    except ReferenceError as error:
+                        print("ReferenceError:", error, flush=True)
+                        return
+                    except BaseException as error:
+                        print(type(error), error, flush=True)
+                        return
+            return run
+        ''')
+        import atexit
+        run = pybridge.eval("late")(f)
+        from pybridge import _core
+        _core.lib.pb_shared_state().state = 2
+        pybridge._runtime.state = pybridge._runtime.CLOSED
+        import ctypes
+        """,
+        rc=None,
+    )
+    assert "must not be called" not in result.out
+    assert result.rc == 0, result.text()
+
+
+def test_a_guest_atexit_function_may_call_the_host():
+    result = children.run(
+        """
+        import pybridge
+
+        def f(x):
+            print("called", x, flush=True)
+            return x
+
+        pybridge.import_module("atexit").register(f, 5)
+        """
+    )
+    assert result.out == "called 5\n"

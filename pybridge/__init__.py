@@ -26,6 +26,7 @@ from pybridge._errors import (
     StartError,
 )
 from pybridge._finder import install
+from pybridge._future import submit
 from pybridge._handle import release, scope
 from pybridge._proxy import Proxy
 
@@ -49,6 +50,7 @@ __all__ = [
     "scope",
     "start",
     "statistics",
+    "submit",
     "view",
 ]
 

@@ -11,8 +11,8 @@ import os
 
 from pybridge._convert import interned, put, put_arguments, take
 from pybridge._core import lib
-from pybridge._handle import settle
 from pybridge._frame import frame_get
+from pybridge._handle import settle
 from pybridge._host import hidden
 
 TYPE_CHECKING = False  # typing costs 20 ms at import

@@ -185,4 +185,5 @@ def make(names: dict[str, Any]) -> dict[str, Any]:
         space[in_place] = getattr(lib, in_place, None)
     before = set(space)
     exec(compile(source(), FILENAME, "exec"), space)
-    return {k: v for k, v in space.items() if k not in before and k != "__builtins__" and k.startswith("__")}
+    before.add("__builtins__")
+    return {k: v for k, v in space.items() if k not in before and k.startswith("__")}

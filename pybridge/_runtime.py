@@ -34,6 +34,7 @@ guest: Any = None  # the _probe.Guest that runs
 failure = ""
 _asked: str | None = None
 _asks: Any = None  # the guest's object for _interrupted
+signal: Any = None  # the module, from the start on: it costs 5 ms at import
 _lock = _thread.allocate_lock()
 _starter = 0
 _REGISTERED = _values, _module  # imported for the rows that it adds to the tables of _convert
@@ -142,15 +143,15 @@ def _encoded(text: str) -> bytes:
 
 def _interrupts() -> None:
     """Give the core the function to ask on Ctrl-C in guest code (csrc/signals.c)."""
-    global _asks
+    global _asks, signal
+    import signal
+
     _asks = _table.guest_object(_interrupted, True)[0]
     lib.pb_interrupt_set(_asks._pybridge_handle)
 
 
 def _interrupted() -> bool:
     """Do what the program wants on Ctrl-C; True: raise KeyboardInterrupt in the guest."""
-    import signal
-
     handler = signal.getsignal(signal.SIGINT)
     if handler is signal.default_int_handler or not callable(handler):
         return True
@@ -168,7 +169,12 @@ def _at_exit_and_fork() -> None:
 
 
 # The bridge's locks in the order in which they may be taken; the guest's GIL comes after.
-_locks = (_table._lock, _release._grow_lock, _release._lock, _handle._release_lock)
+_locks: tuple[Any, ...] = (
+    _table._lock,
+    _release._grow_lock,
+    _release._lock,
+    _handle._release_lock,
+)
 
 
 def _before_fork() -> None:

@@ -225,7 +225,8 @@ def _timezone_encoder(x: Any) -> Encoder | None:
     if type(x) is not GuestTimezone:
         return None
     if x.key is not None:
-        return lambda frame, at, x: put_build(frame, at, _factory("zoneinfo:ZoneInfo"), (x.key,))
+        zone = _factory("zoneinfo:ZoneInfo")
+        return lambda frame, at, x: put_build(frame, at, zone, (x.key,))
     return lambda frame, at, x: put(frame, at, x.guest)
 
 

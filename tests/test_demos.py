@@ -98,3 +98,25 @@ def test_the_readme_links_to_files_that_exist():
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_transactions_give_the_result_of_a_serial_order():
+    line = run_demo("transactions.py")
+    count, parts = map(int, re.search(r"(\d+) transactions on (\d+) parts", line).groups())
+    assert parts > 10 and count == 2 * parts - 1  # a binary tree: every split adds two
+    first = (OUT / "transactions.txt").read_text()
+    run_demo("transactions.py")
+    assert (OUT / "transactions.txt").read_text() == first
+
+
+def test_a_transaction_that_raises_is_named():
+    demo = runpy.run_path(str(ROOT / "demos" / "transactions.py"))
+    queue = demo["TransactionQueue"]()
+
+    def fail(x):
+        raise ValueError(x)
+
+    queue.add(fail, 7)
+    with pytest.raises(demo["TransactionFailed"], match=r"fail\(7,\) failed") as caught:
+        queue.run()
+    assert isinstance(caught.value.__cause__, ValueError)

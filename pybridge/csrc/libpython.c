@@ -107,12 +107,22 @@ cannot_hide:
     return NULL;
 }
 
+static const char a_name[] = "PyType_GetFlags";      /* one that all hosts export */
+
 static void *load_plainly(const char *path, char *error, size_t size)
 {
     void *loaded = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
-    if (loaded == NULL)
+    if (loaded == NULL) {
         snprintf(error, size, "%s cannot be loaded: %s; check the guest's installation", path,
                  dlerror());
+    } else if (dlsym(RTLD_DEFAULT, a_name) != dlsym(loaded, a_name)) {
+        /* The guest's own calls and those of its extension modules would go to the host. */
+        snprintf(error, size, "%s is not started: symbol isolation is switched off, and the host "
+                 "defines names of the guest (%s and others) in front of it; switch isolation on, "
+                 "or have the guest's library loaded first (LD_PRELOAD)", path, a_name);
+        (void)dlclose(loaded);
+        loaded = NULL;
+    }
     return loaded;
 }
 

@@ -205,11 +205,9 @@ def describe_plainly(exc):
     """Likewise for an exception whose own code got in the way: nothing of it runs."""
     cls = type(exc)
     mro = [base for base in cls.__mro__ if issubclass(base, BaseException)]
+    bases = type.__dict__["__bases__"].__get__
     classes = tuple(
-        (
-            *_full_name(base),
-            tuple(i for i, b in enumerate(mro) if b in type.__dict__["__bases__"].__get__(base)),
-        )
+        (*_full_name(base), tuple(i for i, b in enumerate(mro) if b in bases(base)))
         for base in mro
     )
     space = BaseException.__dict__
@@ -610,7 +608,7 @@ def search_path():
     return tuple(str(p) for p in sys.path)
 
 
-# ---- finding modules for the host's import ----------------------------------------------------
+# ---- finding modules for the host's import ------------------------------------------------
 
 
 def find_module(name, top):

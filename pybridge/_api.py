@@ -8,9 +8,6 @@ from collections import namedtuple
 from itertools import count
 
 from pybridge import _guest, _release, _runtime, _table
-from pybridge._convert import take
-from pybridge._core import lib
-from pybridge._frame import frame_get
 from pybridge._handle import Handle
 from pybridge._host import hidden
 
@@ -75,7 +72,9 @@ def eval(source: str, namespace: Any = None) -> Any:
     cross by the ordinary rules (names that the expression binds are not written back).
     Raises what the guest raises, SyntaxError included.
     """
-    return _run(source, namespace, 258, "evaluate")
+    if isinstance(source, str):
+        source = source.lstrip(" \t")  # as the builtin function does
+    return _run(source, namespace, "eval", "evaluate")
 
 
 @hidden
@@ -85,11 +84,11 @@ def exec(source: str, namespace: Any = None) -> None:
     `namespace` as in `eval`; with a host dict, the names that the statements bind are
     written back to it, as proxies or values.
     """
-    _run(source, namespace, 257, "run")
+    _run(source, namespace, "exec", "run")
 
 
 @hidden
-def _run(source: str, namespace: Any, mode: int, function: str) -> Any:
+def _run(source: str, namespace: Any, mode: str, function: str) -> Any:
     _runtime.running()
     if not isinstance(source, str):
         raise TypeError(f"source must be a str, not {type(source).__name__}")
@@ -97,10 +96,7 @@ def _run(source: str, namespace: Any, mode: int, function: str) -> Any:
         raise ValueError("source code cannot contain null bytes")
     _flush()
     filename = f"<pybridge {next(_numbers)}>"
-    _guest.call("remember_source", filename, source)
-    frame = frame_get()
-    text = source.encode("utf-8", "surrogatepass")
-    code = take(frame, lib.pb_compile(frame.mem, text, filename.encode(), mode))
+    code = _guest.call("compiled", filename, source, mode)
     before = None
     if namespace is None:
         space = _guest.call("main_namespace")
@@ -111,7 +107,7 @@ def _run(source: str, namespace: Any, mode: int, function: str) -> Any:
     try:
         return _guest.call(function, code, space)
     finally:
-        if mode == 257 and before is not None:
+        if mode == "exec" and before is not None:
             bound, deleted = _guest.call("bindings", space, before)
             namespace.update(bound)
             for key in deleted:

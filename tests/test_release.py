@@ -438,6 +438,7 @@ def test_a_large_object_does_not_wait_for_a_neighbour(make):
         "def big():\n    x = Big(10_000)\n    alive[id(x)] = x\n    return x\n"
     )
     big = pybridge.eval("big")
+    settle()
     big()  # the first object of a class is not known to be large
     settle()
     kept = []

@@ -260,16 +260,6 @@ int64_t pb_import(pb_frame *f)
     return crossing_end(t, f, module);
 }
 
-/* A code object; mode: 256 a single statement as typed, 257 a file, 258 an expression. */
-int64_t pb_compile(pb_frame *f, const char *source, const char *filename, int64_t mode)
-{
-    int64_t word = 0;
-    pb_thread *t = crossing_begin(f, 1, &word);
-    if (t == NULL)
-        return word;
-    return crossing_end(t, f, G.Py_CompileString(source, filename, (int)mode));
-}
-
 /* The object itself as a value, once its type is classified: for PB_UNKNOWN. */
 int64_t pb_value_of(pb_frame *f, intptr_t handle)
 {

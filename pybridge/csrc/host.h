@@ -162,7 +162,6 @@ int64_t pb_fetch(pb_frame *f, intptr_t iterator, int64_t seen, int64_t most);
 int64_t pb_intern(pb_frame *f, const char *text, int64_t length);
 int64_t pb_names(pb_frame *f, int64_t count);
 int64_t pb_import(pb_frame *f);
-int64_t pb_compile(pb_frame *f, const char *source, const char *filename, int64_t mode);
 int64_t pb_kind_set(pb_frame *f, intptr_t type, int64_t word, intptr_t reducer);
 int64_t pb_value_of(pb_frame *f, intptr_t handle);
 int64_t pb_host_new(pb_frame *f, int64_t number, int64_t is_function);

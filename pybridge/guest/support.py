@@ -531,8 +531,9 @@ _sources = []
 _MOST_SOURCES = 4096
 
 
-def remember_source(filename, source):
-    """So that tracebacks of code without a file show its lines; of the newest ones."""
+def compiled(filename, source, mode):
+    """A code object for text without a file, whose lines tracebacks show all the same; those
+    of the newest ones."""
     import linecache
 
     _sources.append(filename)
@@ -540,6 +541,7 @@ def remember_source(filename, source):
         linecache.cache.pop(_sources.pop(0), None)
     lines = source.splitlines(True)
     linecache.cache[filename] = (len(source), None, lines, filename)
+    return compile(source, filename, mode, 0, True)
 
 
 # ---- start and exit -------------------------------------------------------------------------

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The interpreters of this machine on which the tests of starts, threads, signals run.
 
-    @guests.each
-    def test_x(python):                 # once per version found, "" where there is none
+    @guests.each                        # or few: the oldest and the newest
+    def test_x(python):                 # once per version, skipped where there is none
         children.run(..., env=guests.env(python))
 
 All CPython 3.9 to 3.13 of pyenv's root, without those that the host cannot have as its
-guest, and always the one that PYBRIDGE_PYTHON names.
+guest, and always the one that PYBRIDGE_PYTHON names.  `make test` runs the suite for several
+pairs: all guests in the one with PyPy and the newest, its own guest in the others.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ FOUND = _found()
 
 def _parameters() -> list[object]:
     parameters: list[object] = []
+    named = os.environ.get("PYBRIDGE_PYTHON")
+    mine = [minor for minor, path in FOUND.items() if path == named]
+    if mine and (sys.implementation.name != "pypy" or mine[0] != max(FOUND)):
+        return [pytest.param(named, id=f"3.{mine[0]}")]
     for minor in VERSIONS:
         if minor in FOUND:
             parameters.append(pytest.param(FOUND[minor], id=f"3.{minor}"))
@@ -63,7 +68,10 @@ def _parameters() -> list[object]:
     return parameters
 
 
-each = pytest.mark.parametrize("python", _parameters())
+_ALL = _parameters()
+each = pytest.mark.parametrize("python", _ALL)
+# The oldest and the newest, for what takes long and does not depend on the guest much.
+few = pytest.mark.parametrize("python", [_ALL[0], _ALL[-1]] if len(_ALL) > 1 else _ALL)
 
 
 def env(python: str, **more: str | None) -> dict[str, str | None]:

@@ -55,7 +55,7 @@ def test_threads_mix_calls_callbacks_and_drops_with_exact_totals(python):
     )
 
 
-@guests.each
+@guests.few
 def test_guest_threads_call_the_host(python):
     children.run(
         """
@@ -85,7 +85,7 @@ def test_guest_threads_call_the_host(python):
     )
 
 
-@guests.each
+@guests.few
 def test_each_side_runs_while_the_other_does(python):
     """Counters of threads on one side, while the other sleeps, computes or calls."""
     children.run(
@@ -230,7 +230,7 @@ def test_taking_a_lease_over_disturbs_no_blocking_call_of_the_host():
     )
 
 
-@guests.each
+@guests.few
 def test_short_threads_leave_no_thread_state_behind(python):
     children.run(
         """
@@ -305,7 +305,7 @@ def test_a_destructor_that_runs_at_a_threads_end_may_call_the_host(python):
     )
 
 
-@guests.each
+@guests.few
 def test_guest_c_callbacks_on_our_threads_find_their_thread_state(python):
     """qsort calls a ctypes callback, by PyGILState, which calls the host, which calls..."""
     children.run(
@@ -535,7 +535,7 @@ def test_mutual_recursion_with_both_limits_raised(python):
     )
 
 
-@guests.each
+@guests.few
 def test_guest_threads_with_small_stacks_get_recursion_error_from_the_host(python):
     quiet(
         children.run(

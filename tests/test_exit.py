@@ -29,7 +29,7 @@ def test_guest_atexit_runs_and_buffered_output_is_written(python):
     assert result.out.splitlines()[-1] == "guest atexit"
 
 
-@guests.each
+@guests.few
 def test_output_of_both_sides_comes_out_in_order(python):
     result = children.run(
         """
@@ -66,7 +66,7 @@ def test_exit_status(last, rc, err):
     assert result.seconds < 5
 
 
-@guests.each
+@guests.few
 def test_guest_threads_that_are_no_daemons_are_awaited_others_not(python):
     result = children.run(
         """
@@ -181,7 +181,7 @@ def test_after_the_close_calls_and_callbacks_are_refused(python):
     assert result.err == ""
 
 
-@guests.each
+@guests.few
 def test_a_callback_after_the_close_is_a_reference_error_in_the_guest(python):
     result = children.run(
         """
@@ -236,7 +236,7 @@ def test_an_error_in_a_guest_atexit_function_is_told_and_the_others_run():
     assert "ZeroDivisionError" in result.err
 
 
-@guests.each
+@guests.few
 def test_exits_one_after_the_other_are_clean(python):
     for _ in range(5):
         result = children.run(

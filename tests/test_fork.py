@@ -161,7 +161,7 @@ def test_signals_and_leases_work_in_a_child(python):
     )
 
 
-@guests.each
+@guests.few
 def test_the_guest_forks_and_starts_processes(python):
     children.run(
         PREPARE
@@ -194,7 +194,7 @@ def test_the_guest_forks_and_starts_processes(python):
     )
 
 
-@guests.each
+@guests.few
 def test_multiprocessing_of_the_host_with_fork(python):
     children.run(
         PREPARE
@@ -216,7 +216,7 @@ def test_multiprocessing_of_the_host_with_fork(python):
     )
 
 
-@guests.each
+@guests.few
 def test_multiprocessing_of_the_guest(python):
     children.run(
         PREPARE

@@ -32,8 +32,9 @@ def test_each_guest_starts_and_its_extension_modules_load(python):
         guest = pybridge.import_module("sys")
         print(".".join(map(str, guest.version_info[:3])))
         for name in ("ssl", "sqlite3", "ctypes", "decimal", "datetime", "_socket", "lzma",
-                     "bz2", "_elementtree", "pyexpat", "hashlib", "array", "mmap", "_json", "_pickle",
-                     "unicodedata", "zlib", "select", "multiprocessing.shared_memory"):
+                     "bz2", "_elementtree", "pyexpat", "hashlib", "array", "mmap", "_json",
+                     "_pickle", "unicodedata", "zlib", "select",
+                     "multiprocessing.shared_memory"):
             try:
                 pybridge.import_module(name)
             except ModuleNotFoundError as error:
@@ -275,7 +276,7 @@ def venv_with(tmp_path: Path, python: str, sitecustomize: str) -> str:
     return str(tmp_path / "venv" / "bin" / "python")
 
 
-@guests.each
+@guests.few
 def test_a_noisy_sitecustomize_of_the_guest_does_no_harm(python, tmp_path):
     guest = venv_with(
         tmp_path,

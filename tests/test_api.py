@@ -155,7 +155,7 @@ def test_definitions_refer_to_each_other():
 @pytest.mark.parametrize(
     "run, source, error, text",
     [
-        (pybridge.eval, "1 +", SyntaxError, "invalid syntax"),
+        (pybridge.eval, "1 +", SyntaxError, "invalid syntax|unexpected EOF"),
         (pybridge.eval, "x = 1", SyntaxError, "invalid syntax"),
         (pybridge.eval, "", SyntaxError, "invalid syntax|unexpected EOF"),
         (pybridge.exec, "if x\n", SyntaxError, "expected ':'|invalid syntax"),

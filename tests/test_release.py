@@ -164,7 +164,7 @@ def test_a_million_drops_are_bounded_and_counted(make, counted, threads):
     after = pybridge.statistics()
     assert after.handles_released - before.handles_released >= 1_000_000
     assert after.handles_open <= before.handles_open + 64
-    assert highest[0] < 600_000
+    assert highest[0] < 70_000 * (threads + 1)
 
 
 # ---- release and scope -------------------------------------------------------------------
@@ -385,9 +385,12 @@ def test_a_drop_does_not_wait_for_a_busy_guest(make):
     """The guest computes on another thread; dropping here takes no time."""
     pybridge.exec(
         "import time\n"
-        "def busy():\n    end = time.monotonic() + 0.6\n"
+        "def busy():\n    end = time.monotonic() + 1\n"
         "    while time.monotonic() < end:\n        pass\n"
     )
+    begin = time.monotonic()
+    gc.collect()
+    idle = time.monotonic() - begin
     kept = [make("object()") for _ in range(50)]
     t = threading.Thread(target=pybridge.eval("busy"))
     t.start()
@@ -397,7 +400,7 @@ def test_a_drop_does_not_wait_for_a_busy_guest(make):
     gc.collect()
     took = time.monotonic() - begin
     t.join()
-    assert took < 0.3
+    assert took < idle + 0.3
 
 
 # ---- memory ------------------------------------------------------------------------------
@@ -407,12 +410,14 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-@pytest.mark.parametrize("kind", ["bytearray", "array"])
+@pytest.mark.parametrize("kind", ["bytearray", "array", "list", "dict"])
 def test_large_objects_dropped_in_a_loop_do_not_pile_up(kind):
     """100 kB each, 1 GB in all.  In a process of its own, whose peak says something."""
     makes = {
         "bytearray": "bytearray",
         "array": "lambda n: __import__('array').array('b', b'x') * n",
+        "list": "lambda n: [None] * (n // 8)",
+        "dict": "lambda n: dict.fromkeys(range(n // 100))",
     }
     result = children.run(
         f"""

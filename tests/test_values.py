@@ -177,7 +177,7 @@ def test_a_class_that_only_has_the_name_of_a_value_is_none(guest):
 def test_an_object_with_a_broken_field_stays_a_guest_object(guest):
     x = pybridge.eval("object.__new__(__import__('fractions').Fraction)")
     assert isinstance(x, pybridge.Proxy)
-    with pytest.raises(AttributeError, match="_numerator"):
+    with pytest.raises(AttributeError, match=r"_numerator|_denominator"):
         x + 1
 
 

@@ -99,7 +99,7 @@ typedef struct pb_frame {
 /* Words that both sides read without a call. */
 typedef struct pb_shared {
     int64_t state;          /* 0 not started, 1 running, 2 closed */
-    int64_t heavy_bytes;    /* handed out in PB_HEAVY since the host last set this to 0 */
+    int64_t heavy_bytes;    /* of objects handed out since the host last set this to 0 */
     int64_t dropped;        /* host objects that the guest let go, to be collected */
     int64_t entered;        /* attaches, by any thread */
     int64_t crossings;      /* of these, the ones that took the guest GIL */

@@ -169,6 +169,21 @@ static int64_t bytes_owned(pb_obj o /*borrowed*/)
     return bytes;
 }
 
+/* Count the memory that goes when the host's handle goes: of an object that nobody else has.
+ * The third word of a list, dict and set is how many items it has, from 3.9 to 3.14. */
+static inline void weigh(pb_obj o /*borrowed*/)
+{
+    if (o->refcount != 1)
+        return;
+    int64_t bytes = o->type->basicsize;
+    const pb_obj type = &o->type->head;
+    if (type == G.PyList_Type)
+        bytes += 8 * ((const int64_t *)(const void *)o)[2];
+    else if (type == G.PyDict_Type || type == G.PySet_Type)
+        bytes += 100 * ((const int64_t *)(const void *)o)[2];
+    pb_state.heavy_bytes += bytes;
+}
+
 static int give_object(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
 {
     const pb_kind *kind = pb_kind_find(o->type);
@@ -194,10 +209,13 @@ static int give_object(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
     }
     if (word == PB_HEAVY) {
         int64_t bytes = bytes_owned(o);
-        pb_state.heavy_bytes += bytes;
+        if (o->refcount == 1)
+            pb_state.heavy_bytes += bytes;
         word = PB_WORD(PB_HEAVY, bytes);
-    } else if (PB_TAG(word) == PB_VALUE) {
-        word = PB_OBJECT;
+    } else {
+        weigh(o);
+        if (PB_TAG(word) == PB_VALUE)
+            word = PB_OBJECT;
     }
     if (cell(f, at, word, (int64_t)(intptr_t)o) == 0)
         return 0;
@@ -313,6 +331,7 @@ int64_t pb_result(pb_frame *f, pb_obj o /*steals*/)
     const pb_kind *kind = pb_kind_find(o->type);
     if (kind != NULL && kind->word == PB_OBJECT         /* what most objects are */
         && !(o->type->flags & PB_TYPE_EXCEPTION)) {
+        weigh(o);
         f->base[0] = PB_OBJECT;
         f->base[1] = (int64_t)(intptr_t)o;
         return PB_OBJECT;

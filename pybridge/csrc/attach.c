@@ -15,7 +15,8 @@
  * that one may use the bridge: the thread is inside already, and pb_attach_slow leaves the
  * question who holds the GIL to PyGILState_Ensure.  The other way, host code may call a C
  * function of the guest, which takes the GIL by PyGILState_Ensure and may call the host back:
- * the thread is not inside in pb_step_out.  Afterwards each is as it was before.
+ * the thread is not inside in pb_step_out.  Afterwards each is as it was before.  (What such
+ * host code calls the guest for by itself waits a little if this thread has a lease.)
  *
  * A thread dies in one of two ways.  It ends while the guest lives: the key's destructor
  * takes the GIL and deletes the thread state.  It ends after the guest was closed, or with
@@ -79,7 +80,6 @@ static void thread_ends(void *pointer)
     t->held = PB_FREE;
     t->keep = 0;
     t->tstate = NULL;
-    t->ensured = NULL;
     G.PyThreadState_DeleteCurrent();        /* and drops the GIL */
     t->inside = 0;
 }
@@ -172,8 +172,10 @@ void pb_gil_take(pb_thread *t)
         t->inside = 1;
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
     }
-    if (t->held == PB_HELD)
+    if (t->held == PB_HELD) {
+        *t->slot = t->tstate;
         return;
+    }
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     pb_lease_revoke();
     if (t->tstate == NULL)
@@ -186,8 +188,6 @@ void pb_gil_take(pb_thread *t)
         t->ours = 1;
         c_recursion_limit(t);
     }
-    if (t->ensured == NULL)
-        pb_lease_known(t);
     t->held = PB_HELD;
     pb_state.crossings++;
     pb_lease_taken(t);
@@ -239,21 +239,13 @@ pb_thread *pb_step_out(pb_outside *outside)
     pb_thread *t = &pb_me;
     outside->tstate = t->tstate;
     outside->inside = t->inside;
-    outside->held = t->held;
-    outside->ensured_outside = t->ensured_outside;
-    t->inside = 1;                          /* before `held`, as in pb_attach */
-    __asm__ volatile("" ::: "memory");
-    if (!outside->inside) {
-        while (t->held == PB_CLAIMED)       /* host code ran a guest function: see lease.c */
+    if (!t->inside) {
+        while (t->held == PB_CLAIMED)       /* a lease of ours just ended: see lease.c */
             (void)sched_yield();
-        outside->held = t->held;
-        t->held = PB_HELD;
         t->tstate = G.PyThreadState_Get();
+        t->held = PB_HELD;
     }
-    if (t->ensured == NULL || t->tstate != outside->tstate)
-        pb_lease_known(t);
-    else
-        t->ensured_outside = *t->ensured;
+    t->inside = 1;
     pb_state.callbacks++;
     pb_detach(t);
     return t;
@@ -264,18 +256,17 @@ void pb_step_in(pb_thread *t, const pb_outside *outside)
     int saved = errno;
     t->inside = 1;
     __asm__ volatile("" ::: "memory");
-    if (t->held != PB_HELD)
+    if (t->held == PB_HELD)
+        *t->slot = t->tstate;
+    else
         pb_gil_take(t);
-    t->ensured_outside = outside->ensured_outside;
-    if (!outside->inside) {
+    if (!outside->inside) {                 /* who took the GIL, not through us, drops it */
         t->keep = 0;
-        t->tstate = outside->tstate;        /* a thread of the guest: it may end, and its state */
-        if (t->tstate == NULL)
-            t->ensured = NULL;
-        __asm__ volatile("" ::: "memory");
-        t->held = outside->held;            /* held: the watcher will end this lease */
+        while (!__atomic_compare_exchange_n(&t->held, &(int){PB_HELD}, PB_FREE, 0, __ATOMIC_SEQ_CST,
+                                            __ATOMIC_SEQ_CST))
+            (void)sched_yield();
+        t->tstate = outside->tstate;        /* a thread of the guest may end, and its state */
     }
-    __asm__ volatile("" ::: "memory");
     t->inside = outside->inside;
     errno = saved;
 }

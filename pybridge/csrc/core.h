@@ -51,8 +51,7 @@ typedef struct pb_thread {
     volatile int held;          /* * this thread took the guest GIL, and keeps it in a lease */
     volatile int keep;          /* * it need not drop it at the next detach */
     int ours;                   /* `tstate` was made by PyGILState_Ensure here */
-    int ensured_outside;        /* * what `*ensured` is while host code is on top */
-    const volatile int *ensured; /* * how often PyGILState_Ensure was called, or NULL */
+    pb_tstate *slot;            /* * the guest's own word for its current state; in a lease */
     unsigned nested;            /* how many pb_attach_slow ... */
     uint64_t nested_release;    /* ... and a bit for each: drop the GIL again */
     int spare_floats;           /* how many of `floats` there are: see call.c */
@@ -77,7 +76,7 @@ void pb_detach_nested(pb_thread *t);
  * again, and is then as it was before; `outside` remembers how. */
 typedef struct pb_outside {
     pb_tstate tstate;
-    int inside, held, ensured_outside;
+    int inside, held;
 } pb_outside;
 pb_thread *pb_step_out(pb_outside *outside);
 void pb_step_in(pb_thread *t, const pb_outside *outside);
@@ -88,7 +87,6 @@ int64_t pb_stack_used_by_host(void);
 
 /* ---- lease.c: keeping the guest GIL between two calls ---- */
 void pb_lease_start(void);                  /* by the main thread, with the guest GIL */
-void pb_lease_known(pb_thread *t);          /* `tstate` is new */
 void pb_lease_taken(pb_thread *t);          /* the GIL was just acquired: set t->keep */
 void pb_lease_revoke(void);                 /* this thread is about to wait for the GIL */
 void pb_lease_forked(pb_thread *t);         /* in a forked child, its only thread */
@@ -114,7 +112,9 @@ static inline pb_thread *pb_attach(int64_t *refused)
     }
     t->inside = 1;                  /* before `held` is read: see lease.c */
     __asm__ volatile("" ::: "memory");
-    if (PB_UNLIKELY(t->held != PB_HELD))
+    if (PB_LIKELY(t->held == PB_HELD))
+        *t->slot = t->tstate;
+    else
         pb_gil_take(t);
     pb_state.entered++;
     return t;
@@ -126,10 +126,11 @@ static inline void pb_detach(pb_thread *t)
         pb_detach_nested(t);
         return;
     }
-    if (PB_UNLIKELY(!t->keep))
+    if (PB_LIKELY(t->keep))
+        *t->slot = NULL;
+    else
         pb_gil_drop(t);
-    __asm__ volatile("" ::: "memory");
-    t->inside = 0;
+    __atomic_store_n(&t->inside, 0, __ATOMIC_RELEASE);
     __asm__ volatile("" ::: "memory");
     if (PB_UNLIKELY(pb_interrupted) && t == pb_main_thread)
         pb_signals_pass_on();       /* it came too late for the guest */

@@ -25,17 +25,15 @@
  * the keeper's, on the fast path, is free because the claimer's is membarrier(2), which makes
  * every thread of the process pass one.
  *
- * Dropping the GIL in another thread's place.  To 3.11 the current thread state is one
- * variable of the process: PyEval_SaveThread does it from any thread.  From 3.12 on it is a
- * thread-local variable, `slot`, found at start as the only word of libpython's thread-local
- * memory that holds the state while it is current and NULL while it is not; the claimer moves
- * the keeper's value to its own slot, and then calls PyEval_SaveThread.
- *
- * Guest code can run on the keeper outside of our books: host code calls a C function of the
- * guest, whose PyGILState_Ensure sees the GIL held.  It counts in the thread state (`ensured`,
- * found at start by calling it twice), and no lease is ended while that number is not what
- * it was.  Hole: a keeper that lies just between PyGILState_Ensure's test and its increment
- * (a few instructions) through all of take_over, which waits a little for that reason.
+ * In a lease the GIL is held by nobody's thread state.  The guest has a word that names its
+ * current one: a variable of the process up to 3.11, a thread-local one from 3.12 on (`slot`,
+ * found at start as the only word that holds the state while it is current, and NULL while it
+ * is not).  The keeper sets it to NULL when it leaves with the GIL, and back when it returns.
+ * So guest code that runs on the keeper outside of our books (host code calls a C function of
+ * the guest, which calls PyGILState_Ensure) does not believe that it has the GIL: it waits
+ * for it, until the watcher has ended the lease, and is never surprised by its end.  And the
+ * claimer can drop the GIL: it makes the keeper's state its own current one, and calls
+ * PyEval_SaveThread, which knows nothing of threads.
  *
  * Tried and left: asking the keeper by a signal.  It interrupts the host's system calls:
  * PyPy's accept with a timeout fails, poll loses count of its timeout; a blocked signal
@@ -45,6 +43,7 @@
  * version.  Everything works without them.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <link.h>
@@ -61,10 +60,8 @@
 enum {
     TICK_NS = 2000000,
     RENEW = 5,                  /* ticks */
-    UNUSED = 8,
-    DROWSY = 16,
-    SETTLE_NS = 20000,
-    LOOKED_THROUGH = 256        /* bytes of a thread state */
+    UNUSED = 2,
+    DROWSY = 16
 };
 
 typedef struct tls_index { unsigned long module, offset; } tls_index;
@@ -72,9 +69,7 @@ extern void *__tls_get_addr(tls_index *);
 
 static int enabled = 1, possible;
 static void *interpreter;
-static size_t ensured_offset;
-static tls_index slot;          /* module 0: there is none */
-static pb_tstate *keepers_slot;
+static tls_index slot;          /* module 0: `offset` is an address */
 static pthread_mutex_t claiming = PTHREAD_MUTEX_INITIALIZER;
 static sem_t wake;
 static volatile int started, asleep;
@@ -103,23 +98,20 @@ static int find_module(struct dl_phdr_info *info, size_t size, void *data)
     return inside;
 }
 
+/* This thread's. */
 static pb_tstate *slot_address(void)
 {
     tls_index i = slot;
-    return __tls_get_addr(&i);
+    return slot.module == 0 ? (pb_tstate *)slot.offset : __tls_get_addr(&i);
 }
 
-/* 0, or -1 when there is no such word, or more than one. */
-static int slot_find(pb_tstate current)
+/* Look in `size` bytes from slot.offset on.  0, or -1 when there is no such word, or more
+ * than one. */
+static int slot_search(pb_tstate current, size_t size)
 {
-    found f = {(uintptr_t)G.PyGILState_Ensure, 0, 0};
     int candidates = 0;
-    unsigned long chosen = 0;
-    (void)dl_iterate_phdr(find_module, &f);
-    if (f.module == 0)
-        return -1;
-    slot.module = f.module;
-    for (slot.offset = 0; slot.offset + sizeof current <= f.size; slot.offset += sizeof current) {
+    unsigned long chosen = 0, end = slot.offset + size;
+    for (; slot.offset + sizeof current <= end; slot.offset += sizeof current) {
         if (*slot_address() != current)
             continue;
         (void)G.PyEval_SaveThread();
@@ -131,48 +123,32 @@ static int slot_find(pb_tstate current)
         }
     }
     slot.offset = chosen;
-    if (candidates != 1)
-        slot.module = 0;
     return candidates == 1 ? 0 : -1;
 }
 
-/* Where PyGILState_Ensure counts.  0, or -1. */
-static int ensured_find(pb_tstate current)
+static int slot_find(pb_tstate current)
 {
-    enum { N = LOOKED_THROUGH / sizeof(int) };
-    int seen[4][N], fits = 0;
-    memcpy(seen[0], current, sizeof seen[0]);
-    int first = G.PyGILState_Ensure();
-    memcpy(seen[1], current, sizeof seen[1]);
-    int second = G.PyGILState_Ensure();
-    memcpy(seen[2], current, sizeof seen[2]);
-    G.PyGILState_Release(second);
-    G.PyGILState_Release(first);
-    memcpy(seen[3], current, sizeof seen[3]);
-    for (size_t i = 0; i < N; i++)
-        if (seen[1][i] - seen[0][i] == 1 && seen[2][i] - seen[1][i] == 1 && seen[3][i] == seen[0][i]) {
-            ensured_offset = i * sizeof(int);
-            fits++;
-        }
-    return fits == 1 ? 0 : -1;
+    if (G.minor >= 12) {
+        found f = {(uintptr_t)G.PyGILState_Ensure, 0, 0};
+        (void)dl_iterate_phdr(find_module, &f);
+        slot.module = f.module;
+        return f.module == 0 ? -1 : slot_search(current, f.size);
+    }
+    Dl_info info;
+    const ElfW(Sym) *symbol = NULL;
+    if (G._PyRuntime == NULL || dladdr1(G._PyRuntime, &info, (void **)&symbol, RTLD_DL_SYMENT) == 0
+        || symbol == NULL || info.dli_saddr != (void *)G._PyRuntime)
+        return -1;
+    slot.offset = (uintptr_t)G._PyRuntime;
+    return slot_search(current, symbol->st_size);
 }
 
 void pb_lease_start(void)
 {
-    pb_tstate current = G.PyThreadState_Get();
     interpreter = G.PyInterpreterState_Main();
     possible = G.minor <= 13
         && syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0
-        && ensured_find(current) == 0
-        && (G.minor < 12 || slot_find(current) == 0);
-}
-
-void pb_lease_known(pb_thread *t)
-{
-    if (!possible)
-        return;
-    t->ensured = (const volatile int *)(const void *)((char *)t->tstate + ensured_offset);
-    t->ensured_outside = *t->ensured;
+        && slot_find(G.PyThreadState_Get()) == 0;
 }
 
 /* ---- ending a lease ---- */
@@ -182,30 +158,17 @@ static int barrier(void)
     return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
-static int outside(const pb_thread *keeper)
-{
-    return !keeper->inside && *keeper->ensured == keeper->ensured_outside;
-}
-
 /* By a thread without the guest GIL.  Does nothing if the keeper is in the guest. */
 static void take_over(pb_thread *keeper)
 {
-    static const struct timespec settle = {0, SETTLE_NS};
     int held = PB_HELD;
     if (pthread_mutex_trylock(&claiming) != 0)
         return;                             /* somebody else is at it */
     if (__atomic_compare_exchange_n(&keeper->held, &held, PB_CLAIMED, 0, __ATOMIC_SEQ_CST,
                                     __ATOMIC_SEQ_CST)) {
-        int drop = barrier() && outside(keeper);
+        int drop = barrier() && !__atomic_load_n(&keeper->inside, __ATOMIC_SEQ_CST);
         if (drop) {
-            (void)nanosleep(&settle, NULL);
-            drop = outside(keeper);
-        }
-        if (drop) {
-            if (slot.module != 0) {
-                *slot_address() = keeper->tstate;
-                *keepers_slot = NULL;
-            }
+            *slot_address() = keeper->tstate;
             (void)G.PyEval_SaveThread();
             pb_state.leases_revoked++;
         }
@@ -229,6 +192,7 @@ void pb_lease_revoke(void)
 /* How long to sleep: 0 a tick, 1 until woken, or (2) a while. */
 static int look(pb_thread *keeper, int *age, int *unused, int *quiet)
 {
+    static int64_t seen;
     if (keeper == NULL || pb_state.state != 1)
         return 1;
     if (keeper->inside)
@@ -244,7 +208,9 @@ static int look(pb_thread *keeper, int *age, int *unused, int *quiet)
     }
     if (!keeper->inside) {
         *quiet = 0;
-        if (others || ++*unused >= UNUSED)
+        *unused = pb_state.entered == seen ? *unused + 1 : 0;
+        seen = pb_state.entered;
+        if (others || *unused >= UNUSED)
             take_over(keeper);
         return 0;
     }
@@ -314,11 +280,10 @@ void pb_lease_taken(pb_thread *t)
         if (watcher_start() != 0)
             possible = 0;
     }
-    if (possible && enabled && t->ensured != NULL) {
+    if (possible && enabled) {
         pb_tstate head = G.PyInterpreterState_ThreadHead(interpreter);
         if (head == t->tstate && G.PyThreadState_Next(head) == NULL) {
-            if (slot.module != 0)
-                keepers_slot = slot_address();
+            t->slot = slot_address();
             t->keep = 1;
         }
     }

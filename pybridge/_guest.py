@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 
-from pybridge._convert import interned, put, put_arguments, take
+from pybridge._convert import put, take
 from pybridge._core import lib
 from pybridge._frame import frame_get
 from pybridge._handle import settle
 from pybridge._host import hidden
+from pybridge._names import interned, put_arguments
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

@@ -14,12 +14,13 @@ from __future__ import annotations
 import builtins
 
 from pybridge import _guest, _handle, _iterate, _operators
-from pybridge._convert import STOP, get, interned, put, put_arguments, take
+from pybridge._convert import STOP, get, put, take
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import BASE, frame_get, frames
 from pybridge._handle import Handle
 from pybridge._host import hidden
+from pybridge._names import interned, put_arguments
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

@@ -23,12 +23,13 @@ import types
 import weakref
 
 from pybridge import _guest
-from pybridge._convert import ERROR, fallbacks, late, put, put_arguments, take
+from pybridge._convert import ERROR, fallbacks, late, put, take
 from pybridge._core import lib
 from pybridge._errors import ConversionError
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import Handle, adopt, adopt_alone, release
 from pybridge._host import hidden
+from pybridge._names import put_arguments
 from pybridge._table import guest_object, put_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import

@@ -21,14 +21,14 @@ ORDER = [
     # no guest needed
     "_errors", "_settings", "_probe", "_discover", "_host", "_core",
     # handles and cells
-    "_release", "_frame", "_handle", "_convert",
+    "_release", "_frame", "_handle", "_convert", "_names",
     # objects
     "_iterate", "_guest", "_table", "_values", "_raised", "_operators", "_proxy", "_module",
     "_callback",
     # the guest's life
     "_runtime",
     # uses
-    "_buffer", "_future", "_api", "_finder", "_script",
+    "_elements", "_buffer", "_future", "_api", "_finder", "_script",
     "__init__",
     # programs over the public names
     "_doctor", "__main__",

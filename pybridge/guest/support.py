@@ -6,6 +6,7 @@ never the host's pybridge.  Each function here is one crossing for the host: it 
 gives plain values, tuples of them, and guest objects.
 """
 
+import _thread
 import sys
 
 # ---- values that cross by their fields ------------------------------------------------------
@@ -117,7 +118,7 @@ def find(module, name):
     return getattr(importlib.import_module(module), name)
 
 
-def _full_name(cls):
+def full_name(cls):
     """(module, qualified name) of a class.  One made by exec may have no module."""
     try:
         module = type.__dict__["__module__"].__get__(cls)
@@ -131,199 +132,12 @@ def facts(x):
     """What the host must know of an object's type: address, module, name, is it genuine
     (what its module has under that name)."""
     cls = type(x)
-    module, name = _full_name(cls)
+    module, name = full_name(cls)
     # `pathlib._local` and the like: modules that moved
     genuine = getattr(sys.modules.get(module), name, None) is cls
     if cls is type(sys):
         genuine = sys.version_info < (3, 14)  # later dicts have no version to watch
     return id(cls), module, name, genuine
-
-
-# ---- exceptions -----------------------------------------------------------------------------
-
-_ATTRIBUTES = {
-    OSError: ("errno", "strerror", "filename", "filename2"),
-    ImportError: ("msg", "name", "path"),
-    SyntaxError: ("msg", "filename", "lineno", "offset", "text", "print_file_and_line",
-                  "end_lineno", "end_offset"),
-    UnicodeError: ("encoding", "object", "start", "end", "reason"),
-    StopIteration: ("value",),
-    SystemExit: ("code",),
-    AttributeError: ("name", "obj"),
-    NameError: ("name",),
-}  # fmt: skip
-
-_HOST = "__pybridge_host__"
-_SEEN = "__pybridge_seen__"
-_TEXT = "__pybridge_text__"
-_NOT_ATTRIBUTES = (_HOST, _SEEN, _TEXT, "__notes__")
-
-
-def describe_exception(exc):
-    """All that the host needs to raise the same: see _Described in pybridge/_raised.py."""
-    mro = [cls for cls in type(exc).__mro__ if issubclass(cls, BaseException)]
-    classes = tuple(
-        (
-            *_full_name(cls),
-            tuple(mro.index(b) for b in cls.__bases__ if b in mro),
-        )
-        for cls in mro
-    )
-    space = exc.__dict__
-    seen = space.get(_SEEN)
-    # The host's object for an exception of ours was left here when the host threw it back.
-    host = space.get(_HOST) if seen is None else space.pop(_HOST, None)
-    if host is not None:
-        frames = _frames(exc.__traceback__, seen)
-        return host, seen is not None, (), (), (), frames, None, None, False, (), None, None
-    members = tuple(exc.exceptions) if _GROUP and isinstance(exc, _GROUP) else None
-    attributes = []
-    for base, names in _ATTRIBUTES.items():
-        if isinstance(exc, base):
-            attributes.extend((n, getattr(exc, n)) for n in names if hasattr(exc, n))
-    for name, value in list(space.items()):
-        if type(name) is str and name not in _NOT_ATTRIBUTES:
-            attributes.append((name, value))
-    text = space.get(_TEXT)
-    if text is None and (type(exc).__str__ not in _BUILTIN_STR or members is not None):
-        try:
-            text = str(exc)
-        except Exception as error:
-            text = "<the guest's __str__ of this %s raised %s>" % (
-                type(exc).__name__, type(error).__name__)  # fmt: skip
-        if type(text) is not str:
-            text = str.__str__(text)
-    cause, context = exc.__cause__, exc.__context__
-    return (
-        host, seen is not None, classes, tuple(exc.args), tuple(attributes),
-        _frames(exc.__traceback__, seen), cause, context, exc.__suppress_context__,
-        tuple(getattr(exc, "__notes__", None) or ()), text, members,
-    )  # fmt: skip
-
-
-def describe_plainly(exc):
-    """Likewise for an exception whose own code got in the way: nothing of it runs."""
-    cls = type(exc)
-    mro = [base for base in cls.__mro__ if issubclass(base, BaseException)]
-    bases = type.__dict__["__bases__"].__get__
-    classes = tuple(
-        (*_full_name(base), tuple(i for i, b in enumerate(mro) if b in bases(base)))
-        for base in mro
-    )
-    space = BaseException.__dict__
-    args = object.__getattribute__(exc, "args")
-    plain = (int, float, str, bytes, bool, type(None))
-    return (
-        None, False, classes,
-        tuple(a if type(a) in plain else "<%s object>" % type(a).__name__ for a in args), (),
-        _frames(space["__traceback__"].__get__(exc), None),
-        space["__cause__"].__get__(exc), space["__context__"].__get__(exc),
-        object.__getattribute__(exc, "__suppress_context__"), (), None, None,
-    )  # fmt: skip
-
-
-_GROUP = getattr(__import__("builtins"), "BaseExceptionGroup", None)
-_BUILTIN_STR = {
-    vars(cls)["__str__"]
-    for cls in vars(__import__("builtins")).values()
-    if isinstance(cls, type) and issubclass(cls, BaseException) and "__str__" in vars(cls)
-}
-
-_MOST_FRAMES = 1000
-
-
-def _frames(traceback, seen):
-    """(file, line number, function, source line or "") from the outermost to the innermost,
-    without those that the host has shown already: from node `seen` on."""
-    import linecache
-
-    frames = []
-    while traceback is not None and traceback is not seen and len(frames) < _MOST_FRAMES:
-        frame = traceback.tb_frame
-        code = frame.f_code
-        filename = code.co_filename
-        if filename != __file__:
-            linecache.checkcache(filename)
-            line = linecache.getline(filename, traceback.tb_lineno, frame.f_globals)
-            frames.append((filename, traceback.tb_lineno or 0, code.co_name, line))
-        traceback = traceback.tb_next
-    return tuple(frames)
-
-
-def mark_seen(exc, host=None):
-    """The exception goes back into guest code: the host has its frames so far.
-
-    `host`: its object there, if the host lets go of it.
-    """
-    exc.__dict__[_SEEN] = exc.__traceback__ or _NO_FRAMES
-    if host is not None:
-        exc.__dict__[_HOST] = host
-    return exc
-
-
-_NO_FRAMES = object()
-_classes = {}
-
-
-def _class_of(described):
-    """The guest's class for a host MRO: (module, name, positions of the bases) each."""
-    import builtins
-
-    made = {}
-    for i in range(len(described) - 1, -1, -1):
-        module, name, bases = described[i]
-        cls = getattr(builtins, name, None) if module == "builtins" else None
-        if not (isinstance(cls, type) and issubclass(cls, BaseException)):
-            found = tuple(made[j] for j in bases) or (Exception,)
-            key = (module, name, found)
-            cls = _classes.get(key)
-            if cls is None:
-                cls = _classes[key] = _class_make(module, name, found)
-        made[i] = cls
-    return made[0]
-
-
-def _class_make(module, name, bases):
-    space = {"__module__": module, "__qualname__": name, "__str__": _text}
-    short = name.rpartition(".")[2]
-    try:
-        return type(short, bases, space)
-    except TypeError:
-        return type(short, bases[:1], space)
-
-
-def _text(self):
-    """What the host's __str__ said, if it has one of its own."""
-    text = self.__dict__.get(_TEXT)
-    if text is not None:
-        return text
-    for cls in type(self).__mro__:
-        function = vars(cls).get("__str__")
-        if function is not None and function is not _text:
-            return function(self)
-    return ""
-
-
-def make_exception(host, classes, args, attributes, text):
-    """A guest exception for a host one."""
-    cls = _class_of(classes)
-    try:
-        exc = cls(*args)
-    except Exception:
-        try:
-            exc = cls.__new__(cls)
-            exc.args = args
-        except Exception:
-            exc = Exception(*args)
-    for name, value in attributes:
-        try:
-            setattr(exc, name, value)
-        except Exception:
-            pass
-    if text is not None:
-        exc.__dict__[_TEXT] = text
-    exc.__dict__[_HOST] = host
-    return exc
 
 
 # ---- callables ------------------------------------------------------------------------------
@@ -636,3 +450,32 @@ def find_module(name, top):
         if not inside or "site-packages" in place or "dist-packages" in place:
             return place
     return None
+
+
+# ---- the rest of the bridge's Python --------------------------------------------------------
+
+
+_loading = _thread.RLock()
+
+
+def __getattr__(name):
+    """Functions of exceptions.py, which is loaded when the first of them is asked for."""
+    import os
+    from importlib.machinery import SourceFileLoader
+
+    if name.startswith("__"):
+        raise AttributeError(name)
+    with _loading:
+        if "describe_exception" not in globals():
+            path = os.path.join(os.path.dirname(__file__), "exceptions.py")
+            module = type(sys)("_pybridge_exceptions")
+            module.__file__ = path
+            SourceFileLoader(module.__name__, path).exec_module(module)
+            module.full_name, module.OWN_FILES = full_name, (__file__, path)
+            globals().update(
+                (k, v) for k, v in vars(module).items() if type(v) is type(full_name)
+            )
+    try:
+        return globals()[name]
+    except KeyError:
+        raise AttributeError(name) from None

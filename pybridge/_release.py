@@ -117,15 +117,15 @@ def chunk_new() -> Chunk:
 def _refill() -> None:
     global _major, _refills
     _refills += 1
-    if _sentinel() is None:
-        _refills = 0
-    elif _refills > _MOST_REFILLS or shared.heavy_bytes > _HEAVY_LIMIT:
-        _refills = 0
+    collected = _major or _sentinel() is None
+    if not collected and (_refills > _MOST_REFILLS or shared.heavy_bytes > _HEAVY_LIMIT):
         shared.heavy_bytes = 0
         if collect_step is not None:
             collect_step()
+        collected = True  # the sentinel may not tell: a trace may just hold it
     # Not waited for: a signal handler may have come between on this very thread.
-    if (_major or _sentinel() is None) and _lock.acquire(False):
+    if collected and _lock.acquire(False):
+        _refills = 0
         try:
             _find_dead(everything=_major)
             _major = False

@@ -16,6 +16,7 @@ import pytest
 from pybridge import _core
 
 FILE = Path(_core.__file__)
+PYPY = hasattr(sys, "pypy_version_info")
 
 DT_NEEDED, DT_SONAME, DT_RPATH, DT_SYMBOLIC, DT_TEXTREL = 1, 14, 15, 16, 22
 DT_BIND_NOW, DT_RUNPATH, DT_FLAGS, DT_FLAGS_1 = 24, 29, 30, 0x6FFFFFFB
@@ -111,18 +112,21 @@ def test_the_stack_protector_and_checked_functions_are_used(elf):
 
 def test_there_is_no_search_path(elf):
     assert not elf.values(DT_RPATH)
-    assert not elf.values(DT_RUNPATH)
+    if PYPY:  # a CPython adds the linker flags that it was itself built with
+        assert not elf.values(DT_RUNPATH)
 
 
 def test_only_the_init_function_is_exported(elf):
-    init = "_cffi_pypyinit__core" if hasattr(sys, "pypy_version_info") else "PyInit__core"
+    init = "_cffi_pypyinit__core" if PYPY else "PyInit__core"
     assert {symbol.name for symbol in elf.symbols() if symbol.exported} == {init}
 
 
 def test_the_guests_library_is_not_linked(elf):
     needed = [elf.text(offset) for offset in elf.values(DT_NEEDED)]
     assert not [name for name in needed if "python" in name]
-    assert not [s.name for s in elf.symbols() if not s.defined and s.name.startswith("_Py_")]
+    if PYPY:  # elsewhere cffi's own file uses the host's API under the same names
+        undefined = [s.name for s in elf.symbols() if not s.defined]
+        assert not [name for name in undefined if name.startswith(("Py", "_Py"))]
 
 
 def test_the_file_names_no_directory_of_the_machine_that_built_it():

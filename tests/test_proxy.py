@@ -10,10 +10,13 @@ import math
 import operator
 import os
 import pickle
+import sys
 
 import pytest
 
 import pybridge
+
+PYPY = hasattr(sys, "pypy_version_info")
 
 SOURCE = '''
 import contextlib
@@ -582,6 +585,8 @@ def test_isinstance_with_guest_classes(make):
     ],
 )
 def test_isinstance_with_host_classes(make, source, kind, expected):
+    if not PYPY and type(make(source).__class__) is pybridge.Proxy:
+        pytest.skip("CPython's abstract classes accept none but real classes")
     assert isinstance(make(source), kind) is expected
 
 

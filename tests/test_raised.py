@@ -562,7 +562,9 @@ def test_an_uncaught_error_ends_the_host_with_the_merged_traceback():
     )
     assert "ZeroDivisionError: " in result.err.splitlines()[-1]
     text = result.err
-    assert text.index("in inner") < text.index("return f(1)") < text.index("in host_function")
+    assert text.index("in inner") < text.index("in host_function")
+    if hasattr(sys, "pypy_version_info"):  # CPython before 3.13 looks for lines in files only
+        assert text.index("in inner") < text.index("return f(1)") < text.index("in host_f")
     assert "return x / 0" in text
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-from collections import namedtuple
 from itertools import count
 
 from pybridge import _guest, _release, _runtime, _table
@@ -123,21 +122,30 @@ def _flush() -> None:
             pass
 
 
-class Statistics(
-    namedtuple(
-        "Statistics",
-        "handles_open handles_released host_objects crossings callbacks leases_revoked",
-    )
-):
-    """Exact counts at one moment.
+def _count(at: int, doc: str) -> Any:
+    return property(lambda self: self[at], doc=doc)
 
-    handles_open: references to guest objects that the host owns.  handles_released: since
-    the start.  host_objects: host objects that the guest holds.  crossings: times that the
-    guest's GIL was taken.  callbacks: calls from the guest to the host.  leases_revoked:
-    times that a kept GIL was asked back by a signal.
-    """
+
+class Statistics(tuple):  # type: ignore[type-arg]
+    """Exact counts at one moment: a tuple whose items have names."""
 
     __slots__ = ()
+    handles_open = _count(0, "References to guest objects that the host owns.")
+    handles_released = _count(1, "Since the start.")
+    host_objects = _count(2, "Host objects that the guest holds.")
+    crossings = _count(3, "Times that the guest's GIL was taken.")
+    callbacks = _count(4, "Calls from the guest to the host.")
+    leases_revoked = _count(5, "Times that a kept GIL was taken back by another thread.")
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{name}={n}" for name, n in zip(_COUNTS, self))
+        return f"Statistics({counts})"
+
+
+_COUNTS = (
+    "handles_open", "handles_released", "host_objects", "crossings", "callbacks",
+    "leases_revoked",
+)  # fmt: skip
 
 
 def statistics() -> Statistics:
@@ -151,10 +159,12 @@ def statistics() -> Statistics:
         _table.forget_dropped()
     shared = _release.shared
     return Statistics(
-        handles_open=_release.handles_open(),
-        handles_released=shared.released,
-        host_objects=_table.held(),
-        crossings=shared.crossings,
-        callbacks=shared.callbacks,
-        leases_revoked=shared.leases_revoked,
+        (
+            _release.handles_open(),
+            shared.released,
+            _table.held(),
+            shared.crossings,
+            shared.callbacks,
+            shared.leases_revoked,
+        )
     )

@@ -12,8 +12,6 @@ host's own rules try the other operand's class next.
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from pybridge._host import module_dict
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -21,11 +19,18 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Operator(namedtuple("Operator", "name operation shape result", defaults=("",))):
+class Operator:
     """One operation: method name without underscores; number in the core (ORDER OPS);
-    shape: "binary", "compare", "unary" or "size"; what the guest must answer, or ""."""
+    shape: "binary", "power", "compare", "unary" or "item"; the type that the guest must
+    answer with, or ""."""
 
-    __slots__ = ()
+    __slots__ = ("name", "operation", "result", "shape")
+
+    def __init__(self, name: str, operation: str, shape: str, result: str = "") -> None:
+        self.name = name
+        self.operation = operation
+        self.shape = shape
+        self.result = result
 
 
 # ORDER OPS: csrc/host.h

@@ -20,7 +20,7 @@ from __future__ import annotations
 import builtins
 import sys
 import types
-import weakref
+from _weakref import ref as _ref
 
 from pybridge import _guest
 from pybridge._convert import ERROR, fallbacks, late, put, take
@@ -138,7 +138,7 @@ def _passed_note(address: int, exc: BaseException) -> None:
             del _passed[address]
 
     try:
-        _passed[address] = weakref.ref(exc, forget)
+        _passed[address] = _ref(exc, forget)
     except TypeError:  # a CPython host has no weak references to builtin exceptions
         pass
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import datetime
 import os
 import sys
-from collections import namedtuple
 
 from pybridge import _guest
 from pybridge._convert import (
@@ -70,12 +69,18 @@ def _naive(when: datetime.datetime | None) -> datetime.datetime | None:
     return None if when is None else when.replace(tzinfo=None)
 
 
-class _Row(namedtuple("_Row", "fields build reduce make")):
+class _Row:
     """`fields`: the host's object taken apart; `build`: the guest's maker, "module:name" or a
     function of support.py; `reduce`: the guest's object taken apart, a function of
     support.py; `make`: the host's maker."""
 
-    __slots__ = ()
+    __slots__ = ("build", "fields", "make", "reduce")
+
+    def __init__(self, fields: Any, build: str, reduce: str, make: Any) -> None:
+        self.fields = fields
+        self.build = build
+        self.reduce = reduce
+        self.make = make
 
 
 def _timezone_fields(x: datetime.timezone) -> tuple[Any, ...]:

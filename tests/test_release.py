@@ -505,3 +505,36 @@ def test_a_cycle_through_both_heaps_is_counted(make):
     settle()
     settle()
     assert pybridge.statistics().host_objects <= before + 1
+
+
+def test_what_a_call_uses_may_be_released_while_it_runs():
+    children.run("""
+        import gc
+        import pybridge
+        names = {}
+        pybridge.exec(
+            "class Big:\\n"
+            "    def __init__(self): self.data = list(range(1000))\\n"
+            "    def __call__(self, f, *args):\\n"
+            "        f()\\n"
+            "        junk = [bytearray(64) for _ in range(1000)]\\n"
+            "        return sum(self.data) + sum(len(a.data) for a in args)\\n"
+            "    method = __call__\\n",
+            names,
+        )
+        Big = names["Big"]
+        for n in (0, 1, 2, 5, 20):
+            for how in ("call", "method", "keyword"):
+                used, args = Big(), [Big() for _ in range(n)]
+                def release_all():
+                    for x in [used, *args]:
+                        pybridge.release(x)
+                    gc.collect()
+                if how == "call":
+                    total = used(release_all, *args)
+                elif how == "keyword":
+                    total = used(*args, f=release_all) if not args else used(release_all, *args)
+                else:
+                    total = used.method(release_all, *args)
+                assert total == sum(range(1000)) + 1000 * n
+    """)

@@ -2,8 +2,8 @@
  *
  * Calls and attributes: the crossings that programs make most.
  *
- * Arguments that are handles are borrowed from the caller's proxies for the length of the
- * call; other arguments are made here and dropped here.
+ * The callable and the arguments are owned for the length of the call: host code that the
+ * guest calls back may release the very proxies that the call was made with.
  *
  * A float made for an argument that nobody kept (its count is still 1 after the call) is
  * nobody's but ours: the next call of this thread puts its own number into it, instead of
@@ -66,7 +66,7 @@ static int arguments_take(arguments *a, pb_thread *t, const pb_frame *f, int64_t
             owned = OWNED_FLOAT;
             at++;
         } else {
-            o = pb_take_borrowed(f, &at, &owned);
+            o = pb_take(f, &at);
         }
         if (o == NULL)
             return -1;
@@ -121,17 +121,19 @@ static inline int64_t call_simple(pb_thread *t, pb_frame *f, pb_obj callable, in
         else if (words[i] == PB_INT)
             args[i + 1] = G.PyLong_FromLongLong(payload);
         else
-            args[i + 1] = (pb_obj)payload;      /* borrowed */
+            args[i + 1] = pb_dup((pb_obj)payload);
         if (PB_UNLIKELY(args[i + 1] == NULL))
             goto done;
     }
+    pb_dup(callable);
     result = pb_vectorcall_run(callable, args + 1, (size_t)nargs | PB_ARGUMENTS_OFFSET, NULL);
+    pb_drop(callable);
 done:
     word = crossing_result(t, f, result);
     while (i-- > 0) {
         if (words[i] == PB_FLOAT)
             float_drop(t, args[i + 1]);
-        else if (words[i] == PB_INT)
+        else
             pb_drop(args[i + 1]);
     }
     pb_detach(t);
@@ -148,9 +150,11 @@ int64_t pb_call(pb_frame *f, intptr_t callable, int64_t nargs, intptr_t names)
         return word;
     if (PB_LIKELY(names == 0 && nargs <= SIMPLE && simple(f, nargs)))
         return call_simple(t, f, (pb_obj)callable, nargs);
+    pb_dup((pb_obj)callable);
     if (PB_LIKELY(arguments_take(&a, t, f, nargs) == 0))
         result = pb_vectorcall_run((pb_obj)callable, a.all + 1,
                                    positional(nargs, (pb_obj)names) | PB_ARGUMENTS_OFFSET, (pb_obj)names);
+    pb_drop((pb_obj)callable);
     word = crossing_result(t, f, result);
     arguments_drop(&a, t);              /* after the result, which may be one of them */
     pb_detach(t);
@@ -165,11 +169,13 @@ int64_t pb_call_method(pb_frame *f, intptr_t self, intptr_t name, int64_t nargs,
     pb_thread *t = crossing_begin(f, self, &word);
     if (t == NULL)
         return word;
+    pb_dup((pb_obj)self);
     if (PB_LIKELY(arguments_take(&a, t, f, nargs) == 0)) {
-        a.all[0] = (pb_obj)self;            /* borrowed */
+        a.all[0] = (pb_obj)self;
         result = G.PyObject_VectorcallMethod((pb_obj)name, a.all, positional(nargs, (pb_obj)names) + 1,
                                              (pb_obj)names);
     }
+    pb_drop((pb_obj)self);
     word = crossing_result(t, f, result);
     arguments_drop(&a, t);              /* after the result, which may be one of them */
     pb_detach(t);

@@ -64,8 +64,16 @@ def load() -> None:
         lib.pb_set_attribute(frame.mem, module._pybridge_handle, interned("__file__")),
     )
     call_guest(get_attribute(loader, "exec_module"), module)
-    # What classifies types must be at hand before the first type is asked about.
-    _functions["facts"] = settle(get_attribute(module, "facts"))
+    # What classifies types must be at hand before the first type is asked about, what tells
+    # of errors before the first error: it may be that no call has any room left.
+    for name in (
+        "facts",
+        "describe_exception",
+        "describe_plainly",
+        "make_exception",
+        "mark_seen",
+    ):
+        _functions[name] = settle(get_attribute(module, name))
     _module = settle(module)
 
 

@@ -6,6 +6,7 @@ name.  The search is SQL and runs in the guest's SQLite; `edits`, which it calls
 row, is a function of the host: the kind of loop that PyPy's JIT is good at.
 """
 
+import os
 import platform
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from time import perf_counter
 
 import pybridge
 
-OUT = Path(__file__).resolve().parent / "out"
+OUT = Path(os.environ.get("PYBRIDGE_DEMOS_OUT") or Path(__file__).resolve().parent / "out")
 MODULES = ["collections", "datetime", "functools", "inspect", "json", "math", "os", "os.path"]
 MODULES += ["pathlib", "random", "re", "shutil", "socket", "statistics", "subprocess", "time"]
 MISSPELT = [
@@ -65,7 +66,7 @@ def host_name():
 
 def main():
     sqlite3 = pybridge.import_module("sqlite3")
-    OUT.mkdir(exist_ok=True)
+    OUT.mkdir(parents=True, exist_ok=True)
     file = OUT / "sqlite.db"
     file.unlink(missing_ok=True)
 

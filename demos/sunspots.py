@@ -13,6 +13,7 @@ Why a square: sunspots are counted, so there are never fewer than none, and stro
 have narrower maxima than minima.  The waves add up to the square root of the number.
 """
 
+import os
 import platform
 import sys
 from array import array
@@ -22,7 +23,7 @@ from time import perf_counter
 
 import pybridge
 
-OUT = Path(__file__).resolve().parent / "out"
+OUT = Path(os.environ.get("PYBRIDGE_DEMOS_OUT") or Path(__file__).resolve().parent / "out")
 WAVES = 6  # with a seventh two of them merge: 309 years do not tell more apart
 MIDDLE = 1854.0  # phases are counted from here, so that they hardly depend on frequencies
 PADDED = 8192  # points of the spectrum: fine enough to read a period off its top
@@ -235,7 +236,7 @@ def main():
         f"in {1000 * seconds:.0f} ms"
     )
 
-    OUT.mkdir(exist_ok=True)
+    OUT.mkdir(parents=True, exist_ok=True)
     file = OUT / "sunspots.png"
     caption = (
         f"Data: statsmodels.datasets.sunspots.  {versions}, scipy {scipy.__version__}; {did}."

@@ -12,6 +12,7 @@ well enough, and the parts are added up: the work finds its own shape as it goes
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -20,7 +21,7 @@ from typing import Any, Callable
 
 import pybridge
 
-OUT = Path(__file__).resolve().parent / "out"
+OUT = Path(os.environ.get("PYBRIDGE_DEMOS_OUT") or Path(__file__).resolve().parent / "out")
 Transaction = Callable[["TransactionQueue"], Any]
 
 
@@ -102,7 +103,7 @@ def main() -> None:
     queue.run()
     seconds = time.perf_counter() - begin
     total = math.fsum(parts)
-    OUT.mkdir(exist_ok=True)
+    OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "transactions.txt").write_text(f"{total!r}\n")
     print(
         f"transactions: {queue.count} transactions on {len(parts)} parts, integral "

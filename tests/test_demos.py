@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import struct
@@ -15,7 +16,7 @@ import pytest
 from pybridge import _discover
 
 ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "demos" / "out"
+OUT = Path(os.environ.get("PYBRIDGE_DEMOS_OUT") or ROOT / "demos" / "out")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

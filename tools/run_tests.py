@@ -7,7 +7,8 @@
 
     run_tests.py [--only=pypy|second|cpython] [-- pytest's arguments]
 
-The guest is told in PYBRIDGE_PYTHON.  The totals at the end are those of pytest's own
+The guest is told in PYBRIDGE_PYTHON.  As many runs as there are cores go on at once; what
+one prints is shown when it has ended.  The totals at the end are those of pytest's own
 reports; a run that left no report (a crash, a timeout) counts as failed.
 """
 
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,14 +92,25 @@ def read_report(report: Path) -> Totals:
     return Totals(total - failed - skipped, failed, skipped)
 
 
-def run(pair: Pair, arguments: list[str]) -> tuple[Totals, str]:
-    """The totals, and what went wrong beside failed tests ('' when nothing did)."""
+def run(pair: Pair, arguments: list[str], log: Path | None) -> tuple[Totals, str]:
+    """The totals, and what went wrong beside failed tests ('' when nothing did).  What pytest
+    prints goes to `log`, or straight out."""
     report = WORK / f"report-{pair.name}.xml"
     report.unlink(missing_ok=True)
     command = [str(pair.host), "-m", "pytest", f"--junitxml={report}"]
     command += ["-o", f"cache_dir={WORK / ('pytest-' + pair.name)}", *arguments]
-    environment = dict(os.environ, PYBRIDGE_PYTHON=str(pair.guest))
-    status = subprocess.run(command, cwd=ROOT, env=environment).returncode
+    environment = dict(
+        os.environ,
+        PYBRIDGE_PYTHON=str(pair.guest),
+        PYBRIDGE_DEMOS_OUT=str(WORK / f"demos-{pair.name}"),
+    )
+    if log is None:
+        status = subprocess.run(command, cwd=ROOT, env=environment).returncode
+    else:
+        with log.open("w", encoding="utf-8") as out:
+            status = subprocess.run(
+                command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT
+            ).returncode
     try:
         totals = read_report(report)
     except (OSError, ElementTree.ParseError):
@@ -117,29 +130,38 @@ def main() -> None:
     parser.add_argument("arguments", nargs="*", help="for pytest")
     options = parser.parse_args()
 
-    lines, sum_of_all, bad, count = [], Totals(), False, 0
+    chosen = [pair for pair in pairs() if options.only in ("", pair.name)]
+    present = [pair for pair in chosen if pair.present]
+    alone = len(present) < 2
+
+    def timed(pair: Pair) -> tuple[Totals, str, float]:
+        log = None if alone else WORK / f"test-{pair.name}.log"
+        print(f"== {pair.name}: {pair.text}", flush=True)
+        start = time.monotonic()
+        totals, trouble = run(pair, options.arguments, log)
+        if log is not None:
+            text = log.read_text(encoding="utf-8", errors="replace")
+            print(f"\n== {pair.name}: {pair.text}\n{text}", flush=True)
+        return totals, trouble, time.monotonic() - start
+
+    lines, sum_of_all, bad = [], Totals(), bool(options.only) and not present
     begin = time.monotonic()
-    for pair in pairs():
-        if options.only not in ("", pair.name):
-            continue
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        results = dict(zip((pair.name for pair in present), pool.map(timed, present)))
+    for pair in chosen:
         if not pair.present:
             lines.append(f"{pair.name:8} left out: {pair.text}")
-            bad = bad or bool(options.only)
             continue
-        print(f"\n== {pair.name}: {pair.text}", flush=True)
-        start = time.monotonic()
-        totals, trouble = run(pair, options.arguments)
-        count += 1
+        totals, trouble, took = results[pair.name]
         sum_of_all.add(totals)
         bad = bad or bool(trouble or totals.failed)
-        seconds = f"{time.monotonic() - start:.0f} s"
-        words = [f"{pair.name:8} {totals}, {seconds}", pair.text, trouble.upper()]
+        words = [f"{pair.name:8} {totals}, {took:.0f} s", pair.text, trouble.upper()]
         lines.append("; ".join(filter(None, words)))
 
     print("\n" + "\n".join(lines))
     verdict = "FAILED" if bad else "ok"
     seconds = f"{time.monotonic() - begin:.0f} s"
-    print(f"test: {verdict}: {sum_of_all} in {count} combinations, {seconds}")
+    print(f"test: {verdict}: {sum_of_all} in {len(results)} combinations, {seconds}")
     sys.exit(1 if bad else 0)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The bridge's Python in the guest: exceptions, taken apart for the host and made for it.
 
-Loaded by support.py when the first exception crosses.
+Loaded by support.py when the first of its functions is asked for.
 """
 
 full_name = None  # support.py puts its function here

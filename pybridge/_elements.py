@@ -36,8 +36,8 @@ def _native_code(format: str) -> str:
     """The one letter of a format that a typed pointer reads, or ""."""
     code = format.lstrip(_PLAIN) if format[:1] in _PLAIN else format
     # In standard sizes (= and <) l is four bytes long.
-    if format[:1] in "=<" and code in "lL":
-        code = {"l": "i", "L": "I"}[code]
+    if format[:1] in ("=", "<"):
+        code = {"l": "i", "L": "I"}.get(code, code)
     return code if code in _NATIVE else ""
 
 
@@ -140,7 +140,7 @@ def _memory(address: int, n: int) -> Any:
 
 def _slow_kind(format: str, itemsize: int) -> Any:
     """Reading and writing elements that no typed pointer gives, or ConversionError."""
-    order = format[0] if format[0] in "@=<>!" else "="
+    order = format[0] if format and format[0] in "@=<>!" else "="
     code = format.lstrip("@=<>!")
     if code in ("Zd", "Zf"):
         return _complex_kind("<" if order in "@=<" else ">", code[1])

@@ -26,9 +26,10 @@ def test_both_views_are_the_same_memory():
 
 def test_growing_keeps_what_was_written_and_reset_goes_back():
     frame = _frame.frame_get()
-    for i in range(_frame.BASE - 2):
+    n = _frame.BASE - 2
+    for i in range(n):
         put(frame, i, i)
-    frame.grow(1000, _frame.BASE - 2)
+    frame.grow(1000, n)
     assert frame.capacity >= 1000 and frame.cells != frame.base
     assert [frame.ints[2 * i + 1] for i in range(_frame.BASE - 2)] == list(
         range(_frame.BASE - 2)

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+"""Kinds of elements: read and written as the struct module does, for every format."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+import pybridge
+from pybridge._core import ffi
+from pybridge._elements import make_class
+
+FORMATS = [order + code for order in ("", "@", "=", "<", ">") for code in "bBhHiIlLqQfde?"]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("x", [0, 1, 100])
+def test_what_is_read_is_what_struct_unpacks(format, x):
+    value = bool(x) if format[-1] == "?" else float(x) if format[-1] in "fde" else x
+    memory = ffi.new("char[]", 16)
+    address = int(ffi.cast("intptr_t", memory))
+    size = struct.calcsize(format)
+    element = make_class(object, format, size, 0)()
+    element._write(address, value)
+    assert bytes(ffi.buffer(memory, size)) == struct.pack(format, value)
+    read = element._read(address)
+    assert read == value and type(read) is type(value)
+
+
+@pytest.mark.parametrize("format", ["P", "O", "T{d:x:}", "g", "Zg", "s*", ""])
+def test_other_formats_are_refused_by_name(format):
+    with pytest.raises(pybridge.ConversionError, match="no host form"):
+        make_class(object, format, 8, 0)

@@ -104,8 +104,8 @@ def test_a_running_child_can_be_talked_to():
     with children.start(
         """
         import time
-        print("ready", flush=True)
         try:
+            print("ready", flush=True)
             time.sleep(60)
         except KeyboardInterrupt:
             print("interrupted")

@@ -50,7 +50,7 @@ freeze = globals()["freeze"]
 
 quick = settings(
     deadline=None,
-    max_examples=60,
+    max_examples=40,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

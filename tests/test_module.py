@@ -83,7 +83,7 @@ def test_two_proxies_of_a_module_share_what_they_remember():
 
 
 def test_a_module_that_died_leaves_nothing_behind_for_the_next():
-    for i in range(50):
+    for i in range(8):
         module = make_module(x=i)
         assert (module.x, module.x) == (i, i)
         del module

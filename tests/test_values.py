@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import pybridge
 from pybridge._values import GuestTimezone
 
-quick = settings(deadline=None, max_examples=50)
+quick = settings(deadline=None, max_examples=40)
 
 zones = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"]).map(
     zoneinfo.ZoneInfo

@@ -28,7 +28,6 @@ from pathlib import Path
 import cpythons
 from environments import CPHOST, GUEST, HOST, ROOT, WORK
 
-
 # Modules whose tests need no guest: a second run on the same host would say nothing new.
 OF_THE_HOST = ["build", "children", "discover", "errors", "host", "layers", "probe", "settings"]
 

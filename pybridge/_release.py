@@ -82,9 +82,12 @@ class _MajorSignal:
 
     def __del__(self) -> None:
         global _major
-        _major = True
-        if shared is not None and _MajorSignal is not None:
-            _MajorSignal()
+        try:
+            _major = True
+            if shared is not None and _MajorSignal is not None:
+                _MajorSignal()
+        except KeyboardInterrupt:  # nobody would hear of it: let it come again
+            _thread.interrupt_main()
 
 
 def _collected(phase: str, info: dict[str, int]) -> None:

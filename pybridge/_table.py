@@ -41,7 +41,9 @@ def guest_object(x: Any, is_function: bool) -> tuple[Any, bool]:
         forget_dropped()
     with _lock:
         number = _numbers.get(id(x), -1)
-        if number < 0:
+        # Ctrl-C may have come while numbers were forgotten: an entry is believed only if the
+        # object is there, since another one may have the same id by now.
+        if number < 0 or objects[number] is not x:
             if not _free:
                 _free.append(len(objects))
                 objects.append(None)
@@ -69,7 +71,8 @@ def forget_dropped() -> None:
             for i in range(n):
                 x = objects[numbers[i]]
                 objects[numbers[i]] = None
-                _numbers.pop(id(x), None)
+                if _numbers.get(id(x)) == numbers[i]:
+                    del _numbers[id(x)]
                 _free.append(numbers[i])
                 forgotten.append(x)
             if n < _TAKE:

@@ -51,3 +51,14 @@ def test_the_same_object_is_the_same_in_the_guest():
 
     assert pybridge.eval("lambda a, b: a is b")(f, f)
     assert pybridge.eval("lambda a: a")(f) is f
+
+
+def test_an_entry_that_an_interrupt_left_behind_is_not_believed():
+    def f():
+        return "called"
+
+    number = len(_table.objects)
+    _table.objects.append(None)
+    _table._numbers[id(f)] = number
+    assert pybridge.eval("lambda f: f()")(f) == "called"
+    assert _table._numbers[id(f)] != number

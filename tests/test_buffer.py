@@ -156,6 +156,7 @@ def test_a_dead_view_lets_the_guest_object_go():
     gc.collect()
     pybridge.statistics()
     a.append(1)
+    assert len(a) == 4
 
 
 def test_cast_as_memoryview_does():

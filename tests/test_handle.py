@@ -27,7 +27,7 @@ def test_a_released_handle_is_zero_and_its_word_is_cleared():
 
 @pytest.mark.parametrize("x", [None, 1, "text", [1], object()], ids=repr)
 def test_releasing_what_is_no_proxy_does_nothing(x):
-    pybridge.release(x)
+    assert pybridge.release(x) is None
 
 
 def test_scopes_nest_and_the_inner_one_takes_what_is_made_in_it():

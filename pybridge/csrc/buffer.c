@@ -28,6 +28,10 @@ int64_t pb_buffer_get(pb_frame *f, intptr_t object)
         free(buffer);
         return crossing_end(t, f, NULL);
     }
+    if (interrupted(t)) {
+        pb_buffer_drop(buffer);             /* steals; a release keeps the pending error */
+        return crossing_end(t, f, NULL);
+    }
     return crossing_end_plain(t, f, 0, PB_INT, (int64_t)(intptr_t)buffer);
 }
 

@@ -45,10 +45,15 @@ static inline int64_t crossing_end(pb_thread *t, pb_frame *f, pb_obj result /*st
     return word;
 }
 
-/* For results that are no objects; `failed`: a guest error is pending. */
+/* For results that are no objects, or a handle as it is (PB_OBJECT: new, dropped when an
+ * interrupt takes its place); `failed`: a guest error is pending. */
 static inline int64_t crossing_end_plain(pb_thread *t, pb_frame *f, int failed, int64_t word, int64_t payload)
 {
-    failed = interrupted(t) || failed;
+    if (interrupted(t)) {
+        if (!failed && PB_TAG(word) == PB_OBJECT)
+            pb_drop((pb_obj)(intptr_t)payload);
+        failed = 1;
+    }
     word = failed ? pb_raised(f) : pb_answer(f, word, payload);
     pb_detach(t);
     return word;

@@ -49,8 +49,12 @@ int64_t pb_next(pb_frame *f, intptr_t iterator)
     pb_obj item = it->type->iternext(it);
     if (item == NULL && G.PyErr_Occurred() != NULL)
         return crossing_end(t, f, NULL);            /* StopIteration with a value included */
-    if (item != NULL && (pb_give(f, &at, item) != 0 || interrupted(t)))     /* steals item */
+    if (item != NULL && pb_give(f, &at, item) != 0)     /* steals item */
         return crossing_end(t, f, NULL);
+    if (item != NULL && interrupted(t)) {
+        pb_ungive(f, 1, at);
+        return crossing_end(t, f, NULL);
+    }
     return items_end(t, f, item != NULL);
 }
 

@@ -7,8 +7,9 @@ number, and the next sweep here forgets the host object and uses the number agai
 the same host object again while the guest still has it gives the same guest object.
 
 Threads: `_lock` is held from finding a number to having a guest reference for it, and while
-dropped numbers are forgotten, so that a number is never forgotten in between.  The guest GIL
-is taken under it; that cannot deadlock, because host code that the guest calls runs without
+dropped numbers are forgotten, so that no other thread forgets a number in between; what the
+same thread does in between, in a sweep or a finalizer, the core notices.  The guest GIL is
+taken under the lock; that cannot deadlock, because host code that the guest calls runs without
 the guest GIL.  A number that comes from the guest comes with a reference to the guest's
 object, so it cannot be forgotten before it is looked up.
 """
@@ -41,22 +42,39 @@ def guest_object(x: Any, is_function: bool) -> tuple[Any, bool]:
         forget_dropped()
     with _lock:
         number = _numbers.get(id(x), -1)
-        # Ctrl-C may have come while numbers were forgotten: an entry is believed only if the
-        # object is there, since another one may have the same id by now.
-        if number < 0 or objects[number] is not x:
-            if not _free:
-                _free.append(len(objects))
-                objects.append(None)
-            number = _free.pop()
-            objects[number] = x
-            _numbers[id(x)] = number
-        frame = frame_get()
-        word = lib.pb_host_new(frame.mem, number, is_function)
-        if word & 255 != lib.PB_OBJECT:
-            return take(frame, word), False
-        proxy = adopt_alone(frame.ints[1])
-        frames.append(frame)
-        return proxy, word >> 8 != 0
+        # A sweep on this very thread (frame_get may need one, a finalizer may come between)
+        # forgets numbers, and the core says so; Ctrl-C there may leave an entry behind.  So
+        # a number is believed only while its object is there.
+        if number >= 0 and objects[number] is x:
+            frame = frame_get()
+            word = lib.pb_host_new(frame.mem, number, is_function, 0)
+            if word == lib.PB_STOP:
+                frames.append(frame)
+            elif word & 255 != lib.PB_OBJECT:
+                return take(frame, word), False
+            else:
+                proxy = adopt_alone(frame.ints[1])
+                frames.append(frame)
+                if objects[number] is x:
+                    return proxy, word >> 8 != 0
+        return _enter(x, is_function)
+
+
+def _enter(x: Any, is_function: bool) -> tuple[Any, bool]:
+    """Give `x` a number of its own.  With the lock."""
+    frame = frame_get()
+    if not _free:
+        _free.append(len(objects))
+        objects.append(None)
+    number = _free.pop()
+    objects[number] = x
+    _numbers[id(x)] = number
+    word = lib.pb_host_new(frame.mem, number, is_function, 1)
+    if word & 255 != lib.PB_OBJECT:
+        return take(frame, word), False
+    proxy = adopt_alone(frame.ints[1])
+    frames.append(frame)
+    return proxy, word >> 8 != 0
 
 
 def forget_dropped() -> None:

@@ -7,7 +7,7 @@ import gc
 import weakref
 
 import pybridge
-from pybridge import _table
+from pybridge import _release, _table
 
 
 def settle():
@@ -62,3 +62,22 @@ def test_an_entry_that_an_interrupt_left_behind_is_not_believed():
     _table._numbers[id(f)] = number
     assert pybridge.eval("lambda f: f()")(f) == "called"
     assert _table._numbers[id(f)] != number
+
+
+def test_a_number_that_a_sweep_forgets_meanwhile_is_not_used(monkeypatch):
+    def f():
+        return "called"
+
+    call = pybridge.eval("lambda f: f()")
+    settle()
+    assert call(f) == "called"  # leaves a number behind that the next sweep forgets
+    gc.collect()
+    frame_get = _table.frame_get
+
+    def frame_get_after_a_sweep():
+        _release.sweep()
+        return frame_get()
+
+    monkeypatch.setattr(_table, "frame_get", frame_get_after_a_sweep)
+    assert call(f) == "called"
+    assert call(f) == "called"

@@ -164,7 +164,7 @@ int64_t pb_names(pb_frame *f, int64_t count);
 int64_t pb_import(pb_frame *f);
 int64_t pb_kind_set(pb_frame *f, intptr_t type, int64_t word, intptr_t reducer);
 int64_t pb_value_of(pb_frame *f, intptr_t handle);
-int64_t pb_host_new(pb_frame *f, int64_t number, int64_t is_function);
+int64_t pb_host_new(pb_frame *f, int64_t number, int64_t is_function, int64_t reuse);
 
 int64_t pb_buffer_get(pb_frame *f, intptr_t object);
 

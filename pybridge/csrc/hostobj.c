@@ -48,7 +48,7 @@ typedef struct callback_frame {
 typedef struct entry {
     pb_obj object;              /* borrowed: its destructor clears it */
     int64_t next;               /* in the list of dropped numbers */
-    int queued;
+    enum { KNOWN, QUEUED, FORGOTTEN } state;    /* on that list; taken from it by the host */
 } entry;
 
 /* Numbers that no host object has: _AGAIN and _LIMIT in pybridge/_callback.py. */
@@ -115,8 +115,8 @@ static void number_drop(int64_t number)
     if (number < 0 || number >= table_size)
         return;
     table[number].object = NULL;
-    if (!table[number].queued) {
-        table[number].queued = 1;
+    if (table[number].state == KNOWN) {
+        table[number].state = QUEUED;
         table[number].next = dropped;
         dropped = number;
         pb_state.dropped++;
@@ -132,10 +132,13 @@ int64_t pb_dropped_take(int64_t *numbers, int64_t most)
     while (dropped >= 0 && n < most) {
         int64_t number = dropped;
         dropped = table[number].next;
-        table[number].queued = 0;
         pb_state.dropped--;
-        if (table[number].object == NULL)       /* else it was passed to the guest again */
+        if (table[number].object == NULL) {
+            table[number].state = FORGOTTEN;
             numbers[n++] = number;
+        } else {
+            table[number].state = KNOWN;        /* it was passed to the guest again */
+        }
     }
     pb_detach(t);
     return n;
@@ -391,8 +394,10 @@ int pb_hostobj_start(void)
     return function_type != NULL && object_type != NULL && host_key != NULL && seen_key != NULL ? 0 : -1;
 }
 
-/* A handle to the guest's object for host object `number`: the live one, or a fresh one. */
-int64_t pb_host_new(pb_frame *f, int64_t number, int64_t is_function)
+/* A handle to the guest's object for host object `number`: the live one, or a fresh one.
+ * `reuse`: the number begins a new life.  Otherwise PB_STOP when the host has been told to
+ * forget it: a sweep came between the host's looking it up and this call. */
+int64_t pb_host_new(pb_frame *f, int64_t number, int64_t is_function, int64_t reuse)
 {
     int64_t refused = 0, answer;
     pb_thread *t = pb_attach(&refused);
@@ -400,6 +405,12 @@ int64_t pb_host_new(pb_frame *f, int64_t number, int64_t is_function)
         return pb_answer(f, refused, 0);
     if (table_reserve(number) != 0) {
         answer = pb_answer(f, PB_WORD(PB_REFUSED, PB_NO_MEMORY), 0);
+        goto done;
+    }
+    if (reuse) {
+        table[number].state = KNOWN;
+    } else if (table[number].state == FORGOTTEN) {
+        answer = pb_answer(f, PB_STOP, 0);
         goto done;
     }
     pb_obj o = table[number].object;

@@ -29,6 +29,7 @@ from pybridge._finder import install
 from pybridge._future import submit
 from pybridge._handle import release, scope
 from pybridge._proxy import Proxy
+from pybridge._source import guest
 
 __version__ = "0.1.0"
 
@@ -44,6 +45,7 @@ __all__ = [
     "View",
     "eval",
     "exec",
+    "guest",
     "import_module",
     "install",
     "release",

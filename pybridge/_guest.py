@@ -83,11 +83,13 @@ def loaded() -> bool:
 
 
 def support(name: str) -> Any:
-    """A function of the module, as a proxy."""
+    """A function of the module, as a proxy; "file.function" for those in other files."""
     try:
         return _functions[name]
     except KeyError:
-        function = _functions[name] = settle(get_attribute(_module, name))
+        file, dot, rest = name.partition(".")
+        home = get_attribute(_module, file) if dot else _module
+        function = _functions[name] = settle(get_attribute(home, rest or name))
         return function
 
 

@@ -35,6 +35,7 @@ class Handle:
 
     _pybridge_handle: int
     _pybridge_chunk: _release.Chunk
+    locals().pop("__annotations__", None)  # read from a proxy, they are the guest's
 
 
 # Proxy classes override __setattr__; these reach the slots all the same.

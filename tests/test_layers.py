@@ -28,7 +28,7 @@ ORDER = [
     # the guest's life
     "_runtime",
     # uses
-    "_elements", "_buffer", "_future", "_api", "_finder", "_script",
+    "_elements", "_buffer", "_future", "_source", "_api", "_finder", "_script",
     "__init__",
     # programs over the public names
     "_doctor", "__main__",

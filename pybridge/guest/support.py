@@ -456,22 +456,21 @@ def find_module(name, top):
 
 
 _loading = _thread.RLock()
+_FILES = ("source",)
 
 
 def __getattr__(name):
-    """Functions of exceptions.py, which is loaded when the first of them is asked for."""
-    import os
-    from importlib.machinery import SourceFileLoader
-
+    """Functions of exceptions.py, which is loaded when the first of them is asked for; the
+    other files of this folder as modules."""
     if name.startswith("__"):
         raise AttributeError(name)
     with _loading:
-        if "describe_exception" not in globals():
-            path = os.path.join(os.path.dirname(__file__), "exceptions.py")
-            module = type(sys)("_pybridge_exceptions")
-            module.__file__ = path
-            SourceFileLoader(module.__name__, path).exec_module(module)
-            module.full_name, module.OWN_FILES = full_name, (__file__, path)
+        if name in _FILES:
+            if name not in globals():
+                globals()[name] = _loaded(name)
+        elif "describe_exception" not in globals():
+            module = _loaded("exceptions")
+            module.full_name, module.OWN_FILES = full_name, (__file__, module.__file__)
             globals().update(
                 (k, v) for k, v in vars(module).items() if type(v) is type(full_name)
             )
@@ -479,3 +478,14 @@ def __getattr__(name):
         return globals()[name]
     except KeyError:
         raise AttributeError(name) from None
+
+
+def _loaded(name):
+    import os
+    from importlib.machinery import SourceFileLoader
+
+    path = os.path.join(os.path.dirname(__file__), name + ".py")
+    module = type(sys)("_pybridge_" + name)
+    module.__file__ = path
+    SourceFileLoader(module.__name__, path).exec_module(module)
+    return module

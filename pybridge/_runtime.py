@@ -18,7 +18,7 @@ import _thread
 import os
 import sys
 
-from pybridge import _guest, _handle, _module, _release, _table, _values
+from pybridge import _guest, _handle, _module, _release, _streams, _table, _values
 from pybridge._callback import set_up
 from pybridge._core import ffi, lib
 from pybridge._errors import GuestClosed, StartError
@@ -123,6 +123,8 @@ def _start(python: str | None) -> None:
         set_up()
         _interrupts()
         _guest.call("begin")
+        if settings.host_streams:
+            _streams.connect()
         _at_exit_and_fork()
     except BaseException as exc:
         if not isinstance(exc, StartError):
@@ -192,6 +194,7 @@ def _after_in_parent() -> None:
 def _after_in_child() -> None:
     lib.pb_fork_after(1)
     _unlock()
+    _streams.forked()
 
 
 def _unlock() -> None:

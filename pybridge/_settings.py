@@ -5,8 +5,11 @@ The table is that of the pyproject.toml beside the running script, never that of
 current directory: who starts a program in a directory has not chosen what lies there.
 What is set wrongly is an error that names the place; a setting is never passed over.
 
-    PYBRIDGE_PYTHON     python              the guest: a path, a name on PATH, or a venv
-    PYBRIDGE_ISOLATE    isolate-symbols     0 or 1; true or false
+    PYBRIDGE_PYTHON          python            the guest: a path, a name on PATH, or a venv
+    PYBRIDGE_ISOLATE         isolate-symbols   0 or 1; true or false
+    PYBRIDGE_HOST_STREAMS    host-streams      likewise
+    PYBRIDGE_GUEST_PACKAGES  guest-packages    names with commas between; array of strings
+    PYBRIDGE_HOST_PACKAGES   host-packages     likewise
 
 A variable that is set but empty counts as unset.
 
@@ -33,11 +36,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HEADER = "[tool.pybridge]"
-_KEYS: dict[str, type] = {"python": str, "isolate-symbols": bool}
+_KEYS: dict[str, type] = {
+    "python": str,
+    "isolate-symbols": bool,
+    "host-streams": bool,
+    "guest-packages": list,
+    "host-packages": list,
+}
+_WANTED: dict[type, str] = {
+    str: "a non-empty string",
+    bool: "true or false",
+    list: "an array of package names",
+}
 
 
 class Settings(
-    namedtuple("Settings", ["python", "python_source", "python_base", "isolate_symbols"])
+    namedtuple(
+        "Settings",
+        "python python_source python_base isolate_symbols host_streams guest_packages"
+        " host_packages",
+        defaults=(True, (), ()),
+    )
 ):
     """All settings, each with its default when nothing sets it."""
 
@@ -46,6 +65,9 @@ class Settings(
     python_source: str  # "PYBRIDGE_PYTHON", "[tool.pybridge] in /x/pyproject.toml" or ""
     python_base: str  # what a relative path is relative to; "" is the current directory
     isolate_symbols: bool  # hide the host's symbols from the guest's libraries
+    host_streams: bool  # the guest's sys.stdout and the like are the host's
+    guest_packages: tuple[str, ...]  # come from the guest, whatever the host has
+    host_packages: tuple[str, ...]  # are never looked for in the guest
 
 
 def load(script_dir: str | None = None) -> Settings:
@@ -71,6 +93,9 @@ def load(script_dir: str | None = None) -> Settings:
         python_source=source,
         python_base=base,
         isolate_symbols=_switch("PYBRIDGE_ISOLATE", table.get("isolate-symbols", True)),
+        host_streams=_switch("PYBRIDGE_HOST_STREAMS", table.get("host-streams", True)),
+        guest_packages=_names("PYBRIDGE_GUEST_PACKAGES", table.get("guest-packages")),
+        host_packages=_names("PYBRIDGE_HOST_PACKAGES", table.get("host-packages")),
     )
 
 
@@ -86,6 +111,29 @@ def _switch(variable: str, otherwise: object) -> bool:
     if text not in ("0", "1"):
         raise BridgeError(f"{variable}={text}: not a switch.  Set it to 0 or 1, or unset it.")
     return text == "1"
+
+
+def _names(variable: str, otherwise: object) -> tuple[str, ...]:
+    text = os.environ.get(variable)
+    if not text:
+        return tuple(otherwise) if isinstance(otherwise, list) else ()
+    names = tuple([name.strip() for name in text.split(",") if name.strip()])
+    for name in names:
+        if not _is_package(name):
+            raise BridgeError(
+                f"{variable}: {name!r} is not the name of a top-level package.  Write names "
+                f"as they are imported, with commas between."
+            )
+    return names
+
+
+def _is_package(name: object) -> bool:
+    return isinstance(name, str) and name.isidentifier()
+
+
+def _invalid(place: str, key: str, value: object) -> BridgeError:
+    wanted = _WANTED[_KEYS[key]]
+    return BridgeError(f"{place}: {key} = {value!r} is not valid.  Write {wanted}.")
 
 
 def _table(path: str, place: str) -> dict[str, object]:
@@ -105,8 +153,9 @@ def _table(path: str, place: str) -> dict[str, object]:
         if key not in _KEYS:
             raise BridgeError(f"{place}: unknown key {key!r}.  Known: {', '.join(_KEYS)}.")
         if type(value) is not _KEYS[key] or value == "":
-            wanted = "a non-empty string" if _KEYS[key] is str else "true or false"
-            raise BridgeError(f"{place}: {key} = {value!r} is not valid.  Write {wanted}.")
+            raise _invalid(place, key, value)
+        if type(value) is list and not all(map(_is_package, value)):
+            raise _invalid(place, key, value)
     return table
 
 

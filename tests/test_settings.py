@@ -336,3 +336,27 @@ def test_importing_it_loads_no_heavy_module() -> None:
         timeout=60,
     )
     assert (answer.stdout, answer.stderr) == ("[]\n", "")
+
+
+def test_packages_are_named_by_the_table_or_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = write(
+        tmp_path, '[tool.pybridge]\nguest-packages = ["a", "b"]\nhost-packages = ["c"]\n'
+    )
+    found = _settings.load(directory)
+    assert (found.guest_packages, found.host_packages) == (("a", "b"), ("c",))
+    monkeypatch.setenv("PYBRIDGE_GUEST_PACKAGES", "d, e,")
+    monkeypatch.setenv("PYBRIDGE_HOST_PACKAGES", "")
+    found = _settings.load(directory)
+    assert (found.guest_packages, found.host_packages) == (("d", "e"), ("c",))
+    monkeypatch.setenv("PYBRIDGE_GUEST_PACKAGES", "scikit-learn")
+    with pytest.raises(BridgeError, match="PYBRIDGE_GUEST_PACKAGES: 'scikit-learn' is not"):
+        _settings.load(directory)
+
+
+@pytest.mark.parametrize("value", ['"a"', '["a.b"]', "true"])
+def test_names_of_packages_that_are_none_are_refused(tmp_path: Path, value: str) -> None:
+    directory = write(tmp_path, f"[tool.pybridge]\nguest-packages = {value}\n")
+    with pytest.raises(BridgeError, match=r"guest-packages = .*an array of package names"):
+        _settings.load(directory)

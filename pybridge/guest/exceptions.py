@@ -5,7 +5,7 @@ Loaded by support.py when the first of its functions is asked for.
 """
 
 full_name = None  # support.py puts its function here
-OWN_FILES = ()  # and the bridge's own files, whose frames no traceback shows
+OWN_FILES = []  # and the bridge's own files, whose frames no traceback shows
 
 _ATTRIBUTES = {
     OSError: ("errno", "strerror", "filename", "filename2"),

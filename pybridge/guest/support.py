@@ -391,6 +391,8 @@ def end():
 
     atexit._run_exitfuncs()
     flush()
+    if _FILES["streams"] is not None:
+        _FILES["streams"].streams_local()  # threads that go on must not call the host
 
 
 # ---- running source -------------------------------------------------------------------------
@@ -456,21 +458,29 @@ def find_module(name, top):
 
 
 _loading = _thread.RLock()
-_FILES = ("source",)
+_FILES = {"source": None, "streams": None}  # their modules, once loaded
+# Functions of theirs that are called as if they were here; others are of exceptions.py.
+_FUNCTIONS = {
+    "streams_use": "streams",
+    "streams_local": "streams",
+    "streams_remote": "streams",
+}
 
 
 def __getattr__(name):
-    """Functions of exceptions.py, which is loaded when the first of them is asked for; the
-    other files of this folder as modules."""
+    """The other files of this folder as modules, and functions of theirs; each is loaded when
+    it is asked for first."""
     if name.startswith("__"):
         raise AttributeError(name)
     with _loading:
         if name in _FILES:
-            if name not in globals():
-                globals()[name] = _loaded(name)
+            globals()[name] = _loaded(name)
+        elif name in _FUNCTIONS:
+            globals()[name] = getattr(_loaded(_FUNCTIONS[name]), name)
         elif "describe_exception" not in globals():
             module = _loaded("exceptions")
-            module.full_name, module.OWN_FILES = full_name, (__file__, module.__file__)
+            module.full_name = full_name
+            module.OWN_FILES.append(__file__)
             globals().update(
                 (k, v) for k, v in vars(module).items() if type(v) is type(full_name)
             )
@@ -484,8 +494,13 @@ def _loaded(name):
     import os
     from importlib.machinery import SourceFileLoader
 
-    path = os.path.join(os.path.dirname(__file__), name + ".py")
-    module = type(sys)("_pybridge_" + name)
-    module.__file__ = path
-    SourceFileLoader(module.__name__, path).exec_module(module)
+    module = _FILES.get(name)
+    if module is None:
+        path = os.path.join(os.path.dirname(__file__), name + ".py")
+        module = _FILES[name] = type(sys)("_pybridge_" + name)
+        module.__file__ = path
+        SourceFileLoader(module.__name__, path).exec_module(module)
+        hidden = module if name == "exceptions" else _FILES.get("exceptions")
+        if hidden is not None:
+            hidden.OWN_FILES.append(path)
     return module

@@ -8,6 +8,7 @@ A real CPython, the guest, is embedded in this process, the host's; its objects 
 through proxies.  Importing pybridge starts nothing.
 """
 
+from pybridge import _pickled as _pickled  # for what it adds to proxies
 from pybridge._api import (
     Statistics,
     eval,

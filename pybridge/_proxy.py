@@ -216,12 +216,6 @@ class Proxy(Handle):
     def __deepcopy__(self, memo: Any) -> Any:
         return _guest.call("deepcopy", self)
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        raise TypeError(
-            "a proxy cannot be pickled by the host: its object lives in the guest; pickle it "
-            "there (pybridge.import_module('pickle').dumps(x)) and load it there"
-        )
-
     def __iter__(self) -> Iterator[Any]:  # from the table; declared for type checkers
         raise NotImplementedError
 

@@ -28,7 +28,8 @@ ORDER = [
     # the guest's life
     "_runtime",
     # uses
-    "_elements", "_buffer", "_future", "_source", "_api", "_finder", "_script",
+    "_elements", "_buffer", "_future", "_source", "_api", "_finder", "_script", "_pickled",
+    "pickle",
     "__init__",
     # programs over the public names
     "_doctor", "__main__",

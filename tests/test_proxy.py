@@ -9,7 +9,6 @@ import io
 import math
 import operator
 import os
-import pickle
 import sys
 
 import pytest
@@ -532,11 +531,6 @@ def test_copies_are_the_guests(make):
     x[0].append(5)
     assert shallow == [[1, 5], 2]
     assert deep == [[1], 2]
-
-
-def test_pickling_says_how(make):
-    with pytest.raises(TypeError, match=r"pickle it there"):
-        pickle.dumps(make("[]"))
 
 
 def test_a_proxy_is_not_made_by_calling_its_class():

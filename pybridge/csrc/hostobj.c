@@ -342,6 +342,15 @@ static int function_clear(pb_obj self)
     return 0;
 }
 
+/* Only the bridge makes them: an object without a number of its own would be taken for the
+ * one that has it. */
+static pb_obj no_new(pb_obj type, pb_obj args, pb_obj keywords)
+{
+    (void)type, (void)args, (void)keywords;
+    G.PyErr_SetString(*G.PyExc_TypeError, "objects of the host are made by the host");
+    return NULL;
+}
+
 /* Like a function: read from an instance it becomes a method. */
 static pb_obj function_get(pb_obj self, pb_obj instance, pb_obj owner)
 {
@@ -375,6 +384,7 @@ int pb_hostobj_start(void)
     pb_slot function_slots[] = {
         {50 /* tp_call */, (const void *)(intptr_t)G.PyVectorcall_Call},
         {52 /* tp_dealloc */, (const void *)(intptr_t)function_dealloc},
+        {65 /* tp_new */, (const void *)(intptr_t)no_new},
         {71 /* tp_traverse */, (const void *)(intptr_t)function_traverse},
         {51 /* tp_clear */, (const void *)(intptr_t)function_clear},
         {54 /* tp_descr_get */, (const void *)(intptr_t)function_get},
@@ -385,6 +395,7 @@ int pb_hostobj_start(void)
         {0, NULL}};
     pb_slot object_slots[] = {
         {52 /* tp_dealloc */, (const void *)(intptr_t)object_dealloc},
+        {65 /* tp_new */, (const void *)(intptr_t)no_new},
         {0, NULL}};
     function_type = type_make("pybridge.host_function", (int)sizeof(host_function),
                               PB_TYPE_GC | PB_TYPE_VECTORCALL, function_slots);

@@ -458,7 +458,7 @@ def find_module(name, top):
 
 
 _loading = _thread.RLock()
-_FILES = {"source": None, "streams": None}  # their modules, once loaded
+_FILES = {"pickled": None, "source": None, "streams": None}  # their modules, once loaded
 # Functions of theirs that are called as if they were here; others are of exceptions.py.
 _FUNCTIONS = {
     "streams_use": "streams",

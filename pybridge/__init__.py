@@ -18,6 +18,7 @@ from pybridge._api import (
     statistics,
 )
 from pybridge._buffer import View, view
+from pybridge._converters import converter, converters
 from pybridge._errors import (
     BridgeError,
     ClosedHandle,
@@ -44,6 +45,8 @@ __all__ = [
     "StartError",
     "Statistics",
     "View",
+    "converter",
+    "converters",
     "eval",
     "exec",
     "guest",

@@ -14,7 +14,7 @@ import _thread
 import sys
 
 from pybridge import _guest
-from pybridge._convert import fallbacks, get, keep, put
+from pybridge._convert import check_read, fallbacks, get, keep, put
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import BASE, Frame, frame_of_callback
@@ -63,14 +63,18 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
                 result = function()
             else:
                 a, at = get(frame, ints, doubles, 0)
+                if nargs >= 2:
+                    b, at = get(frame, ints, doubles, at)
+                    if nargs == 3:
+                        c, at = get(frame, ints, doubles, at)
+                if frame.keep is not None:
+                    check_read(frame)
                 if nargs == 1:
                     result = function(a)
+                elif nargs == 2:
+                    result = function(a, b)
                 else:
-                    b, at = get(frame, ints, doubles, at)
-                    if nargs == 2:
-                        result = function(a, b)
-                    else:
-                        result = function(a, b, get(frame, ints, doubles, at)[0])
+                    result = function(a, b, c)
         else:
             args, kwargs = _arguments(frame, ints, nargs, nkeywords)
             result = function(*args, **kwargs)
@@ -105,6 +109,7 @@ def _arguments(
     for _ in range(nkeywords):
         name, at = get(frame, ints, doubles, at)
         kwargs[name], at = get(frame, ints, doubles, at)
+    check_read(frame)
     return args, kwargs
 
 

@@ -85,6 +85,7 @@ class _Late:
     classify: Callable[[Any], bool]  # (proxy) -> it is a value after all
     list_iterator: Callable[[int, Any], Any]  # (handle, proxy) -> what iterates
     module: Callable[[int, Any], Any]  # (handle, proxy) -> the proxy of a module
+    converted: Callable[[int, int], Any]  # (n, handle) -> what its class's converter gives
     host_object: Callable[[int, int], Any]  # (number, handle) -> the object
 
 
@@ -336,6 +337,8 @@ def _take_other(frame: Frame, word: int) -> Any:
     x, _ = get(frame, mem.cells, ffi.cast("double *", mem.cells), 0)
     if mem.capacity != BASE:
         lib.pb_frame_shrink(mem)
+    if frame.keep is not None:
+        check_read(frame)
     frames.append(frame)
     return x
 
@@ -379,7 +382,9 @@ def _get_other(frame: Frame, ints: Any, doubles: Any, at: int, tag: int, n: int)
     if tag == TUPLE:
         items, at = _get_items(frame, ints, doubles, at + 1, n)
         return tuple(items), at
-    if tag == OBJECT:  # with a length: one of the two special kinds
+    if tag == OBJECT:  # with a length: one of the two special kinds, or has a converter
+        if n > MODULE:
+            return _get_converted(frame, n, payload), at + 1
         make = late.list_iterator if n == LIST_ITERATOR else late.module
         return make(payload, adopt(frame, payload)), at + 1
     if tag == HEAVY:
@@ -420,6 +425,34 @@ def _get_items(frame: Frame, ints: Any, doubles: Any, at: int, n: int) -> tuple[
         item, at = get(frame, ints, doubles, at)
         items.append(item)
     return items, at
+
+
+class Failed:
+    """What a converter raised, left in `frame.keep` until all cells have been read: each may
+    hold a reference."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def _get_converted(frame: Frame, n: int, handle: int) -> Any:
+    try:
+        return late.converted(n, handle)
+    except BaseException as error:
+        frame.keep = [Failed(error)]
+        return None
+
+
+@hidden
+def check_read(frame: Frame) -> None:
+    """After reading cells: raise what a converter raised."""
+    kept = frame.keep
+    if kept is not None:
+        frame.keep = None
+        if type(kept[0]) is Failed:
+            raise kept[0].error
 
 
 def _get_unknown(frame: Frame, handle: int) -> Any:

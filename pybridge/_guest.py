@@ -67,6 +67,7 @@ def load() -> None:
     # What classifies types must be at hand before the first type is asked about, what tells
     # of errors before the first error: it may be that no call has any room left.
     for name in (
+        "class_loaded",
         "facts",
         "describe_exception",
         "describe_plainly",

@@ -14,7 +14,7 @@ from __future__ import annotations
 import builtins
 
 from pybridge import _guest, _handle, _iterate, _operators
-from pybridge._convert import STOP, get, put, take
+from pybridge._convert import STOP, check_read, get, put, take
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import BASE, frame_get, frames
@@ -179,6 +179,8 @@ class Proxy(Handle):
         x, _ = get(frame, ints, ffi.cast("double *", ints), 1)
         if mem.capacity != BASE:
             lib.pb_frame_shrink(mem)
+        if frame.keep is not None:
+            check_read(frame)
         frames.append(frame)
         return x
 

@@ -251,11 +251,23 @@ def _type_encoder(x: Any) -> Encoder | None:
     return None
 
 
+# Asked first about each type: (address, module, name) -> has it set the type's kind?
+classify_hooks: list[Any] = []
+
+
+def value_row(module: str, name: str) -> Any:
+    """The row of a guest class whose objects cross by value, or None."""
+    return _TABLE.get((module, name))
+
+
 def _classify(proxy: Any) -> bool:
     """Tell the core what becomes of objects of this one's type; is it a value?"""
     if not _guest.loaded():
         return False
     address, module, name, genuine = _guest.call("facts", proxy)
+    for hook in classify_hooks:
+        if hook(address, module, name):
+            return True
     number = _NUMBERS.get((module, name), 0) if genuine else 0
     frame = frame_get()
     if genuine and (module, name) in _SPECIAL:

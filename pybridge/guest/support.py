@@ -128,6 +128,14 @@ def full_name(cls):
     return module if type(module) is str else "?", name
 
 
+def class_loaded(module, name):
+    """(address, module, name) of a class, as its module has it, if that is imported by now."""
+    cls = sys.modules.get(module)
+    for part in name.split("."):
+        cls = getattr(cls, part, None)
+    return (id(cls), *full_name(cls)) if isinstance(cls, type) else None
+
+
 def facts(x):
     """What the host must know of an object's type: address, module, name, is it genuine
     (what its module has under that name)."""

@@ -17,7 +17,7 @@ from pybridge._api import (
     start,
     statistics,
 )
-from pybridge._buffer import View, view
+from pybridge._buffer import view
 from pybridge._converters import converter, converters
 from pybridge._errors import (
     BridgeError,
@@ -31,7 +31,9 @@ from pybridge._finder import install
 from pybridge._future import submit
 from pybridge._handle import release, scope
 from pybridge._proxy import Proxy
+from pybridge._records import Record
 from pybridge._source import guest
+from pybridge._view import View
 
 __version__ = "0.1.0"
 
@@ -42,6 +44,7 @@ __all__ = [
     "GuestClosed",
     "GuestNotFound",
     "Proxy",
+    "Record",
     "StartError",
     "Statistics",
     "View",

@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Views: guest memory read and written by the host, without a crossing.
+"""Views of guest objects: memory held in place, read and written without a crossing.
 
 `view(a)` holds the buffer of a numpy array, or of any other guest object that exports one, and
-reads its memory where it lies.  For each kind of element there is a class of its own, made
-once, whose `__getitem__` is a bounds check and one typed read: in a loop PyPy compiles
-`v[i]` to a raw load, and because each class has its own code, a loop over doubles and one
-over bytes do not share a trace.
-
-The interface is memoryview's, with plain host floats, ints, bools, complex numbers, bytes and
-texts as elements, and any number of dimensions.
+gives a `View` (`_view`) of its memory.  What lies where is said by the buffer's PEP 3118
+format; a numpy array with fields, dates, or anything else that has no such format, is asked
+for its dtype, and its memory is lent as raw bytes (guest/arrays.py).
 
 Lifetime: a view keeps the guest object alive and its memory in place; while it lives the guest
 refuses to resize it (BufferError).  `release`, the end of a `with` block, or the death of the
@@ -19,38 +15,41 @@ Threads: any.  Reads and writes are not synchronised with the guest's: as with n
 
 from __future__ import annotations
 
-import struct
+from _weakref import ref as _ref
 
-from pybridge import _release, _runtime
+from pybridge import _guest, _layout, _release, _runtime
 from pybridge._convert import INT, fallbacks, put, take
 from pybridge._core import ffi, lib
-from pybridge._elements import BULK, make_class
 from pybridge._errors import ConversionError
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import Handle
+from pybridge._view import View, c_strides, class_for
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
 _cast = ffi.cast
 
 
 class _Pin:
-    """A held buffer.  `chunk` owns it: when the last view is gone a sweep releases it."""
+    """A held buffer.  `chunk` owns it: when the last view is gone a sweep releases it.
 
-    __slots__ = ("chunk", "guest", "handle")
+    `guest`: the object whose memory it is; `exporter`: the one that lends it, often the same.
+    """
 
-    def __init__(self, guest: Any) -> None:
+    __slots__ = ("chunk", "exporter", "guest", "handle")
+
+    def __init__(self, exporter: Any, guest: Any) -> None:
         frame = frame_get()
-        word = lib.pb_buffer_get(frame.mem, guest._pybridge_handle)
+        word = lib.pb_buffer_get(frame.mem, exporter._pybridge_handle)
         if word != INT:
             take(frame, word)
         self.handle = frame.ints[1] | 1
         frames.append(frame)
         self.chunk = _release.chunk_new()
         _cast("int64_t *", self.chunk.address)[0] = self.handle
+        self.exporter = exporter
         self.guest = guest
 
     @property
@@ -64,308 +63,117 @@ class _Pin:
             lib.pb_release_handle(handle)
 
 
-class View:
-    """Guest memory, as the host sees it; made by `pybridge.view`.
-
-    Attributes as memoryview's: `shape`, `strides` (bytes, may be negative), `format` (as the
-    struct module and PEP 3118 write it), `itemsize`, `nbytes`, `ndim`, `readonly`,
-    `contiguous`, `obj` (the guest object).  `v[i]`, `v[i, j]` give an element; fewer indices
-    or slices give a view of the same memory.  Assignment to slices takes an element, or an
-    iterable of as many.
-    """
-
-    __slots__ = (
-        "_address",
-        "_length",
-        "_pin",
-        "_stride",
-        "format",
-        "itemsize",
-        "readonly",
-        "shape",
-        "strides",
-    )
-
-    def __init__(self, pin: _Pin, address: int, shape: Any, strides: Any, like: Any) -> None:
-        self._address = address
-        self._length = shape[0] if shape else 1
-        self._stride = strides[0] if strides else 0
-        self._pin = pin
-        self.shape: tuple[int, ...] = shape
-        self.strides: tuple[int, ...] = strides
-        self.format: str = like.format
-        self.itemsize: int = like.itemsize
-        self.readonly: bool = like.readonly
-
-    # Replaced in each class made by `_class_for`.
-    def _read(self, address: int) -> Any:
-        raise NotImplementedError
-
-    def _write(self, address: int, x: Any) -> None:
-        raise NotImplementedError
-
-    @property
-    def ndim(self) -> int:
-        """How many dimensions."""
-        return len(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all elements."""
-        total = self.itemsize
-        for n in self.shape:
-            total *= n
-        return total
-
-    @property
-    def obj(self) -> Any:
-        """The guest object."""
-        self._check()
-        return self._pin.guest
-
-    @property
-    def contiguous(self) -> bool:
-        """Do the elements lie without gaps, in C order?"""
-        return self.nbytes == 0 or self.strides == _c_strides(self.shape, self.itemsize)
-
-    c_contiguous = contiguous
-
-    @property
-    def f_contiguous(self) -> bool:
-        """Do the elements lie without gaps, in Fortran order?"""
-        backwards = _c_strides(self.shape[::-1], self.itemsize)[::-1]
-        return self.nbytes == 0 or self.strides == backwards
-
-    def _check(self) -> None:
-        if not self._pin.handle:
-            raise ValueError("operation forbidden on released view object")
-
-    def __len__(self) -> int:
-        self._check()
-        if not self.shape:
-            raise TypeError("0-dim memory has no length")
-        return self._length
-
-    def __iter__(self) -> Iterator[Any]:
-        for i in range(len(self)):
-            yield self[i]
-
-    def __getitem__(self, key: Any) -> Any:
-        self._check()
-        address, shape, strides = self._select(key)
-        if not shape and key is not Ellipsis and not _has_ellipsis(key):
-            return self._read(address)
-        return type(self)._sub(self, address, shape, strides)
-
-    def _sub(self, address: int, shape: Any, strides: Any) -> View:
-        cls = _class_for(self.format, self.itemsize, len(shape))
-        return cls(self._pin, address, shape, strides, self)
-
-    def __setitem__(self, key: Any, x: Any) -> None:
-        self._check()
-        if self.readonly:
-            raise TypeError("cannot modify read-only memory")
-        address, shape, strides = self._select(key)
-        if not shape:
-            self._write(address, x)
-            return
-        target = self._sub(address, shape, strides)
-        if isinstance(x, View):
-            if x.shape != shape:
-                raise ValueError(f"shapes {x.shape} and {shape} differ")
-            x = x.tolist()  # a copy first: the two may overlap
-        elif isinstance(x, (int, float, complex)):
-            x = _full(shape, x)
-        else:
-            x = list(x)
-        if len(x) != shape[0]:
-            raise ValueError(f"{len(x)} items for {shape[0]} elements")
-        for i, item in enumerate(x):
-            target[i] = item
-
-    def _select(self, key: Any) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
-        """Address, shape and strides of what basic indexing selects."""
-        keys = list(key) if isinstance(key, tuple) else [key]
-        given = sum(k is not Ellipsis for k in keys)
-        if given > self.ndim:
-            raise IndexError(
-                f"too many indices: the view is {self.ndim}-dimensional, {given} were given"
-            )
-        if Ellipsis in keys:
-            at = keys.index(Ellipsis)
-            keys[at : at + 1] = [slice(None)] * (self.ndim - given)
-        if Ellipsis in keys:
-            raise IndexError("an index can only have a single ellipsis ('...')")
-        address = self._address
-        shape, strides = [], []
-        for axis, k in enumerate(keys):
-            n, stride = self.shape[axis], self.strides[axis]
-            if isinstance(k, slice):
-                start, stop, step = k.indices(n)
-                shape.append(len(range(start, stop, step)))
-                strides.append(stride * step)
-                address += start * stride if shape[-1] else 0
-                continue
-            i = k.__index__() if hasattr(k, "__index__") else None
-            if i is None:
-                raise TypeError(f"indices are integers, slices and '...', not {k!r}")
-            if not -n <= i < n:
-                raise IndexError(f"index {i} is out of bounds for axis {axis} with size {n}")
-            address += (i + n if i < 0 else i) * stride
-        shape.extend(self.shape[len(keys) :])
-        strides.extend(self.strides[len(keys) :])
-        return address, tuple(shape), tuple(strides)
-
-    def tolist(self) -> Any:
-        """The elements as a list, nested as deep as there are dimensions; a 0-dimensional
-        view gives its element."""
-        self._check()
-        if not self.shape:
-            return self._read(self._address)
-        if len(self.shape) == 1:
-            code = BULK.get(self.format)
-            if code is not None and self._stride == self.itemsize:
-                pointer = _cast(code + " *", self._address)
-                return ffi.unpack(pointer, self._length) if self._length else []
-            return list(self)
-        return [row.tolist() for row in self]
-
-    def tobytes(self) -> bytes:
-        """The memory of the elements, in C order."""
-        self._check()
-        if self.contiguous:
-            return bytes(ffi.buffer(_cast("char *", self._address), self.nbytes))
-        if not self.shape:
-            return bytes(ffi.buffer(_cast("char *", self._address), self.itemsize))
-        if len(self.shape) > 1:
-            return b"".join(row.tobytes() for row in self)
-        return b"".join(
-            bytes(ffi.buffer(_cast("char *", self._address + i * self._stride), self.itemsize))
-            for i in range(self._length)
-        )
-
-    __bytes__ = tobytes
-
-    def cast(self, format: str, shape: Any = None) -> View:
-        """The same memory as elements of another format; contiguous views only."""
-        self._check()
-        if not self.contiguous:
-            raise TypeError("casts are restricted to C-contiguous views")
-        like = _Like(format, struct.calcsize(format), self.readonly)
-        if self.nbytes % like.itemsize:
-            raise TypeError(f"{self.nbytes} bytes are no whole number of {format!r} elements")
-        count = self.nbytes // like.itemsize
-        shape = (count,) if shape is None else tuple(shape)
-        total = 1
-        for n in shape:
-            total *= n
-        if total != count or min(shape, default=0) < 0:
-            raise TypeError(f"shape {shape} does not hold {count} elements")
-        cls = _class_for(format, like.itemsize, len(shape))
-        return cls(self._pin, self._address, shape, _c_strides(shape, like.itemsize), like)
-
-    def toreadonly(self) -> View:
-        """The same view, that cannot be written through."""
-        self._check()
-        other = self._sub(self._address, self.shape, self.strides)
-        other.readonly = True
-        return other
-
-    def release(self) -> None:
-        """Let the guest's memory go, for this view and all views of the same buffer."""
-        self._pin.release()
-        self._length = 0
-
-    def __enter__(self) -> View:
-        self._check()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.release()
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, View):
-            return NotImplemented
-        return self.shape == other.shape and self.tolist() == other.tolist()
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        if not self._pin.handle:
-            return "<released pybridge view>"
-        return f"<pybridge view of {self.shape} {self.format!r}>"
-
-
-class _Like:
-    """What a view's elements are like."""
-
-    def __init__(self, format: str, itemsize: int, readonly: bool) -> None:
-        self.format = format
-        self.itemsize = itemsize
-        self.readonly = readonly
-
-
-def _has_ellipsis(key: Any) -> bool:
-    return isinstance(key, tuple) and any(k is Ellipsis for k in key)
-
-
-def _full(shape: tuple[int, ...], x: Any) -> Any:
-    return x if not shape else [_full(shape[1:], x)] * shape[0]
-
-
-def _c_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    strides = []
-    for n in reversed(shape):
-        strides.append(itemsize)
-        itemsize *= n
-    return tuple(reversed(strides))
-
-
-_classes: dict[tuple[str, int, int], type[View]] = {}
-
-
-def _class_for(format: str, itemsize: int, ndim: int) -> type[View]:
-    """The class for elements of a format, in so many dimensions."""
-    key = (format, itemsize, min(ndim, 3))
-    cls = _classes.get(key)
-    if cls is None:
-        cls = _classes[key] = make_class(View, format, itemsize, ndim)
-    return cls
-
-
-# ---- making one -------------------------------------------------------------------------
-
-
 def view(x: Any) -> View:
     """View the memory of a guest object without copying it.
 
     `x`: a proxy of a guest object with a buffer: a numpy array of numbers, bools, fixed bytes
-    or texts, in any byte order and with any strides, array.array, bytearray, memoryview, ...
-    Elements are read and written as plain host values.  While the view lives, the guest object
-    does too and cannot be resized; `release()` or a `with` block end it at once.  Any thread.
+    or texts, dates or records of these, in any byte order and with any strides; array.array,
+    bytearray, memoryview, ctypes structures, ...  Elements are read and written as plain host
+    values, records through the attributes of a `Record`.  While the view lives, the guest
+    object does too and cannot be resized; `release()` or a `with` block end it at once.  Any
+    thread.
 
     Raises TypeError when `x` has no buffer, ConversionError for elements without a host form
-    (structured ones, objects), what the guest raises when it refuses (numpy: dates).
+    (objects, long doubles), what the guest raises when it refuses.
     """
     _runtime.running()
     if isinstance(x, View):
         return x._sub(x._address, x.shape, x.strides)
     if not isinstance(x, Handle):
         raise TypeError(f"a view is of a guest object, not of a host's {type(x).__name__}")
-    pin = _Pin(x)
+    made = _view_of(x)
+    _remember(x._pybridge_handle, made)
+    return made
+
+
+def _view_of(x: Any) -> View:
+    try:
+        pin = _Pin(x, x)
+    except (ValueError, BufferError) as error:  # numpy, of dates and of fields in disorder
+        lent = _guest.call("lend_array", x)
+        if lent is None:
+            raise
+        try:
+            return _view_lent(x, lent)
+        except ConversionError as refused:
+            raise refused from error
     b = pin.buffer
     try:
         if b.suboffsets != ffi.NULL:
             raise ConversionError("memory that is reached through pointers cannot be viewed")
-        shape = tuple(b.shape[i] for i in range(b.ndim))
-        strides = tuple(b.strides[i] for i in range(b.ndim))
         format = ffi.string(b.format).decode() if b.format != ffi.NULL else "B"
-        like = _Like(format, b.itemsize, bool(b.readonly))
-        cls = _class_for(format, like.itemsize, len(shape))
-        return cls(pin, int(_cast("intptr_t", b.buf)), shape, strides, like)
+        lent = _guest.call("lend_array", x) if "T{" in format else None
+        if lent is None:
+            return _view_pinned(pin, _layout.parse(format, b.itemsize))
     except BaseException:
         pin.release()
         raise
+    pin.release()
+    return _view_lent(x, lent)
+
+
+def _view_lent(x: Any, lent: Any) -> View:
+    """Of a numpy array: its memory as raw bytes, and what its dtype says."""
+    exporter, description = lent
+    layout = _layout.described(description)
+    pin = _Pin(exporter, x)
+    try:
+        if pin.buffer.itemsize != _layout.size_of(layout):
+            raise ConversionError(
+                "a numpy array and its dtype differ in the size of an element"
+            )
+        return _view_pinned(pin, layout)
+    except BaseException:
+        pin.release()
+        raise
+
+
+def _view_pinned(pin: _Pin, layout: Any) -> View:
+    b = pin.buffer
+    if b.shape == ffi.NULL:
+        shape: tuple[int, ...] = (b.len // b.itemsize,) if b.ndim else ()
+    else:
+        shape = tuple(ffi.unpack(b.shape, b.ndim)) if b.ndim else ()
+    if b.strides == ffi.NULL:  # ctypes
+        strides = c_strides(shape, b.itemsize)
+    else:
+        strides = tuple(ffi.unpack(b.strides, b.ndim)) if b.ndim else ()
+    cls = class_for(layout, len(shape))
+    return cls(pin, int(_cast("intptr_t", b.buf)), shape, strides, bool(b.readonly))
+
+
+# ---- the view that there already is -----------------------------------------------------
+
+_known: dict[int, _ref[View]] = {}
+_known_limit = 256
+
+
+def _remember(address: int, made: View) -> None:
+    global _known_limit
+    if len(_known) >= _known_limit:
+        for key, found in list(_known.items()):
+            if found() is None:
+                _known.pop(key, None)
+        _known_limit = max(256, 2 * len(_known))
+    _known[address] = _ref(made)
+
+
+def cached_view(address: int) -> View | None:
+    """The newest view that `view` made of the guest object at this address, if it is alive and
+    not released; None otherwise.
+
+    `address`: `_pybridge_handle` of a proxy that is alive.  Sound because a view that lives
+    keeps its object, and so nobody else has its address.  A dict look-up and a weak reference:
+    it costs no crossing, but does not fold in a trace; who reads elements in a loop keeps what
+    this gives.  The view is of the whole object as it was when the view was made: shape and
+    strides of a numpy array that were assigned to since are not seen.
+    """
+    found = _known.get(address)
+    made = None if found is None else found()
+    return made if made is not None and made._pin.handle else None
+
+
+# ---- a view as an argument --------------------------------------------------------------
 
 
 def _view_encoder(x: Any) -> Any:

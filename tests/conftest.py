@@ -27,7 +27,9 @@ _WITHOUT_GUEST = {
     "test_demos",
     "test_discover",
     "test_doctor",
+    "test_dates",
     "test_layers",
+    "test_layout",
     "test_probe",
     "test_settings",
 }

@@ -251,7 +251,7 @@ def test_three_dimensions_and_none(np):
             v[key]
 
 
-@pytest.mark.parametrize("dtype", ["[('x', 'f8'), ('y', 'i4')]", "object"])
+@pytest.mark.parametrize("dtype", ["[('x', 'f8'), ('y', 'O')]", "object", "'g'"])
 def test_elements_without_a_host_form_are_refused(np, dtype):
     a = pybridge.eval(f"np.zeros(3, dtype={dtype})", {"np": np})
     with pytest.raises(pybridge.ConversionError, match="no host form"):
@@ -263,11 +263,6 @@ def test_a_field_of_a_structured_array_is_viewed(np):
     v = pybridge.view(a["y"])
     v[1] = 7
     assert v.tolist() == [0, 7, 0] and list(a["y"].tolist()) == [0, 7, 0]
-
-
-def test_dates_are_refused_by_numpy(np):
-    with pytest.raises(ValueError, match="dtype"):
-        pybridge.view(np.array(["2020-01-01"], dtype="M8[D]"))
 
 
 def test_a_large_array_is_not_copied(np):

@@ -160,3 +160,45 @@ def test_writing_to_a_view_is_a_raw_store():
     assert trace.calls == trace.allocations == [], trace.text()
     assert trace.operations.count("setarrayitem_raw") == 1, trace.text()
     assert trace.guards <= 12, trace.text()
+
+
+def record_loop(body: str) -> traces.Trace:
+    return traces.loop(f"""
+        import pybridge
+        space = {{}}
+        pybridge.exec("\\n".join([
+            "from ctypes import *",
+            "class I(Structure): _fields_ = [('k', c_longlong), ('z', c_double)]",
+            "class R(Structure): _fields_ = [('x', c_double), ('y', c_longlong), ('inner', I)]",
+            "many = (R * 30000)()",
+        ]), space)
+        v = pybridge.view(space["many"])
+
+        def measured(n):
+            total = 0.0
+            {body}
+            return total
+    """)
+
+
+RECORD_LOOPS = {
+    "index": ("for i in range(n): total += v[i].x", {"getarrayitem_raw_f": 1}),
+    "iteration": ("for r in v: total += r.x", {"getarrayitem_raw_f": 1}),
+    "two fields": (
+        "for r in v: total += r.x * r.y",
+        {"getarrayitem_raw_f": 1, "getarrayitem_raw_i": 1},
+    ),
+    "nested": ("for r in v: total += r.inner.z", {"getarrayitem_raw_f": 1}),
+    "store": ("for r in v: r.x = 2.5", {"setarrayitem_raw": 1}),
+    "column": ("for x in v['x']: total += x", {"getarrayitem_raw_f": 1}),
+}
+
+
+@pytest.mark.parametrize("name", RECORD_LOOPS)
+def test_a_field_of_a_record_is_a_raw_load_and_the_record_is_never_made(name):
+    body, loads = RECORD_LOOPS[name]
+    trace = record_loop(body)
+    assert trace.calls == trace.allocations == [], trace.text()
+    raw = [op for op in trace.operations if "arrayitem_raw" in op]
+    assert {op: raw.count(op) for op in raw} == loads, trace.text()
+    assert trace.guards <= 14, trace.text()

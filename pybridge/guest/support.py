@@ -466,9 +466,15 @@ def find_module(name, top):
 
 
 _loading = _thread.RLock()
-_FILES = {"pickled": None, "source": None, "streams": None}  # their modules, once loaded
+_FILES = {
+    "arrays": None,
+    "pickled": None,
+    "source": None,
+    "streams": None,
+}  # their modules, once loaded
 # Functions of theirs that are called as if they were here; others are of exceptions.py.
 _FUNCTIONS = {
+    "lend_array": "arrays",
     "streams_use": "streams",
     "streams_local": "streams",
     "streams_remote": "streams",

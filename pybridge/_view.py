@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: MIT
+"""View: memory that a pin holds, as the host reads and writes it.
+
+The interface is memoryview's, with plain host floats, ints, bools, complex numbers, bytes,
+texts, dates and records as elements, and any number of dimensions.  For each layout of
+elements there is a class of its own (`class_for`), whose `v[i]` is a bounds check and one
+typed read.
+
+A pin is whatever keeps the memory where it is: it has `handle`, 0 once released, `guest`, the
+object that the memory belongs to, and `release()`.  See `_buffer`.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from pybridge import _layout, _records
+from pybridge._core import ffi
+from pybridge._elements import bulk, make_class
+from pybridge._records import Record, record_classes
+
+TYPE_CHECKING = False  # typing costs 20 ms at import
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+_cast = ffi.cast
+
+
+class View:
+    """Guest memory, as the host sees it; made by `pybridge.view`.
+
+    Attributes as memoryview's: `shape`, `strides` (bytes, may be negative), `format` (as the
+    struct module and PEP 3118 write it), `itemsize`, `nbytes`, `ndim`, `readonly`,
+    `contiguous`, `obj` (the guest object).  `v[i]`, `v[i, j]` give an element; fewer indices
+    or slices give a view of the same memory.  Assignment to slices takes an element, or an
+    iterable of as many.  An element of a structured array is a `Record`, of the class
+    `v.record`; `v["x"]` is a view of one field of all.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_address",
+        "_length",
+        "_pin",
+        "_stride",
+        "readonly",
+        "shape",
+        "strides",
+    )
+
+    # Of each class made by `class_for`.
+    layout: Any = None
+    format = ""
+    itemsize = 0
+    record: type[Record] | None = None
+
+    def __init__(
+        self, pin: Any, address: int, shape: Any, strides: Any, readonly: bool
+    ) -> None:
+        self._address = address
+        self._length = shape[0] if shape else 1
+        self._stride = strides[0] if strides else 0
+        self._pin = pin
+        self.shape: tuple[int, ...] = shape
+        self.strides: tuple[int, ...] = strides
+        self.readonly: bool = readonly
+
+    def _read(self, address: int) -> Any:
+        raise NotImplementedError
+
+    def _write(self, address: int, x: Any) -> None:
+        raise NotImplementedError
+
+    @property
+    def ndim(self) -> int:
+        """How many dimensions."""
+        return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        total = self.itemsize
+        for n in self.shape:
+            total *= n
+        return total
+
+    @property
+    def obj(self) -> Any:
+        """The guest object."""
+        self._check()
+        return self._pin.guest
+
+    @property
+    def contiguous(self) -> bool:
+        """Do the elements lie without gaps, in C order?"""
+        return self.nbytes == 0 or self.strides == c_strides(self.shape, self.itemsize)
+
+    c_contiguous = contiguous
+
+    @property
+    def f_contiguous(self) -> bool:
+        """Do the elements lie without gaps, in Fortran order?"""
+        backwards = c_strides(self.shape[::-1], self.itemsize)[::-1]
+        return self.nbytes == 0 or self.strides == backwards
+
+    def _check(self) -> None:
+        if not self._pin.handle:
+            raise ValueError("operation forbidden on released view object")
+
+    def __len__(self) -> int:
+        self._check()
+        if not self.shape:
+            raise TypeError("0-dim memory has no length")
+        return self._length
+
+    def __iter__(self) -> Iterator[Any]:
+        for i in range(len(self)):
+            yield self[i]
+
+    def __getitem__(self, key: Any) -> Any:
+        self._check()
+        if isinstance(key, str):
+            return self._column(key)
+        address, shape, strides = self._select(key)
+        if not shape and key is not Ellipsis and not _has_ellipsis(key):
+            return self._read(address)
+        return type(self)._sub(self, address, shape, strides)
+
+    def _sub(self, address: int, shape: Any, strides: Any) -> View:
+        cls = class_for(self.layout, len(shape))
+        return cls(self._pin, address, shape, strides, self.readonly)
+
+    def _column(self, name: str) -> View:
+        """A field of all records."""
+        if self.record is None:
+            raise IndexError(f"only views of records have fields, such as {name!r}")
+        field = self.record._pybridge_table.get(name)
+        if field is None:
+            raise ValueError(f"no field of name {name}")
+        layout, shape, strides = field.layout, self.shape, self.strides
+        if layout[0] == "array":
+            shape += layout[1]
+            layout = layout[2]
+            strides += c_strides(field.layout[1], _layout.size_of(layout))
+        address = self._address + field.offset
+        cls = class_for(layout, len(shape))
+        return cls(self._pin, address, shape, strides, self.readonly)
+
+    def __setitem__(self, key: Any, x: Any) -> None:
+        self._check()
+        if self.readonly:
+            raise TypeError("cannot modify read-only memory")
+        if isinstance(key, str):
+            self._column(key)[...] = x
+            return
+        address, shape, strides = self._select(key)
+        if not shape:
+            self._write(address, x)
+            return
+        target = self._sub(address, shape, strides)
+        if isinstance(x, View):
+            if x.shape != shape:
+                raise ValueError(f"shapes {x.shape} and {shape} differ")
+            x = x.tolist()  # a copy first: the two may overlap
+        elif self._is_element(x):
+            x = _full(shape, x)
+        else:
+            x = list(x)
+        if len(x) != shape[0]:
+            raise ValueError(f"{len(x)} items for {shape[0]} elements")
+        for i, item in enumerate(x):
+            target[i] = item
+
+    def _is_element(self, x: Any) -> bool:
+        """Is it one value for all elements, or an iterable of values?"""
+        if self.record is not None:
+            return isinstance(x, (Record, tuple))
+        return not hasattr(x, "__iter__") or (
+            isinstance(x, (str, bytes)) and self.layout[0] in "SUV"
+        )
+
+    def _select(self, key: Any) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+        """Address, shape and strides of what basic indexing selects."""
+        keys = list(key) if isinstance(key, tuple) else [key]
+        given = sum(k is not Ellipsis for k in keys)
+        if given > self.ndim:
+            raise IndexError(
+                f"too many indices: the view is {self.ndim}-dimensional, {given} were given"
+            )
+        if Ellipsis in keys:
+            at = keys.index(Ellipsis)
+            keys[at : at + 1] = [slice(None)] * (self.ndim - given)
+        if Ellipsis in keys:
+            raise IndexError("an index can only have a single ellipsis ('...')")
+        address = self._address
+        shape, strides = [], []
+        for axis, k in enumerate(keys):
+            n, stride = self.shape[axis], self.strides[axis]
+            if isinstance(k, slice):
+                start, stop, step = k.indices(n)
+                shape.append(len(range(start, stop, step)))
+                strides.append(stride * step)
+                address += start * stride if shape[-1] else 0
+                continue
+            i = k.__index__() if hasattr(k, "__index__") else None
+            if type(i) is not int:
+                raise TypeError(f"indices are integers, slices and '...', not {k!r}")
+            if not -n <= i < n:
+                raise IndexError(f"index {i} is out of bounds for axis {axis} with size {n}")
+            address += (i + n if i < 0 else i) * stride
+        shape.extend(self.shape[len(keys) :])
+        strides.extend(self.strides[len(keys) :])
+        return address, tuple(shape), tuple(strides)
+
+    def tolist(self) -> Any:
+        """The elements as a list, nested as deep as there are dimensions; a 0-dimensional
+        view gives its element.  Records are tuples."""
+        self._check()
+        if not self.shape:
+            x = self._read(self._address)
+            return x if self.record is None else x._astuple()
+        if len(self.shape) == 1:
+            if self.record is not None:
+                return [r._astuple() for r in self]
+            ctype = bulk(self.layout)
+            if ctype and self._stride == self.itemsize:
+                pointer = _cast(ctype + " *", self._address)
+                return ffi.unpack(pointer, self._length) if self._length else []
+            return list(self)
+        return [row.tolist() for row in self]
+
+    def tobytes(self) -> bytes:
+        """The memory of the elements, in C order."""
+        self._check()
+        if self.contiguous:
+            return bytes(ffi.buffer(_cast("char *", self._address), self.nbytes))
+        if not self.shape:
+            return bytes(ffi.buffer(_cast("char *", self._address), self.itemsize))
+        if len(self.shape) > 1:
+            return b"".join(row.tobytes() for row in self)
+        return b"".join(
+            bytes(ffi.buffer(_cast("char *", self._address + i * self._stride), self.itemsize))
+            for i in range(self._length)
+        )
+
+    __bytes__ = tobytes
+
+    def cast(self, format: str, shape: Any = None) -> View:
+        """The same memory as elements of another format; contiguous views only."""
+        self._check()
+        if not self.contiguous:
+            raise TypeError("casts are restricted to C-contiguous views")
+        size = struct.calcsize(format)
+        if self.nbytes % size:
+            raise TypeError(f"{self.nbytes} bytes are no whole number of {format!r} elements")
+        count = self.nbytes // size
+        shape = (count,) if shape is None else tuple(shape)
+        total = 1
+        for n in shape:
+            total *= n
+        if total != count or min(shape, default=0) < 0:
+            raise TypeError(f"shape {shape} does not hold {count} elements")
+        cls = class_for(_layout.parse(format, size), len(shape))
+        return cls(self._pin, self._address, shape, c_strides(shape, size), self.readonly)
+
+    def toreadonly(self) -> View:
+        """The same view, that cannot be written through."""
+        self._check()
+        other = self._sub(self._address, self.shape, self.strides)
+        other.readonly = True
+        return other
+
+    def release(self) -> None:
+        """Let the guest's memory go, for this view and all views of the same buffer."""
+        self._pin.release()
+        self._length = 0
+
+    def __enter__(self) -> View:
+        self._check()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.release()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, View):
+            return NotImplemented
+        return self.shape == other.shape and self.tolist() == other.tolist()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        if not self._pin.handle:
+            return "<released pybridge view>"
+        return f"<pybridge view of {self.shape} {self.format!r}>"
+
+
+def _has_ellipsis(key: Any) -> bool:
+    return isinstance(key, tuple) and any(k is Ellipsis for k in key)
+
+
+def _full(shape: tuple[int, ...], x: Any) -> Any:
+    return x if not shape else [_full(shape[1:], x)] * shape[0]
+
+
+def c_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    strides = []
+    for n in reversed(shape):
+        strides.append(itemsize)
+        itemsize *= n
+    return tuple(reversed(strides))
+
+
+_classes: dict[Any, type[View]] = {}
+
+
+def class_for(layout: Any, ndim: int) -> type[View]:
+    """The class for elements of a layout, in so many dimensions."""
+    key = (layout, min(ndim, 4))
+    cls = _classes.get(key)
+    if cls is None:
+        record = record_classes(layout) if layout[0] == "record" else None
+        cls = _classes[key] = make_class(View, layout, key[1], record)
+        cls.record = record[0] if record else None
+    return cls
+
+
+def _sub_array(layout: Any, shape: Any, pin: Any, address: int, readonly: bool) -> View:
+    strides = c_strides(shape, _layout.size_of(layout))
+    return class_for(layout, len(shape))(pin, address, shape, strides, readonly)
+
+
+_records.view_of.append(_sub_array)

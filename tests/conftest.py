@@ -100,7 +100,8 @@ def _open() -> collections.Counter[str]:
     )
     words = [word for slab in _release._slabs for word in slab if word]
     return collections.Counter(
-        ["guest " + describe(word) for word in words]
+        # The lowest bit marks a held buffer: see csrc/buffer.c.
+        ["a held buffer" if word & 1 else "guest " + describe(word) for word in words]
         + [f"host {x!r:.100}" for x in _table.objects if x is not None]
     )
 

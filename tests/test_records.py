@@ -353,7 +353,7 @@ def test_any_dtype_reads_and_writes_as_numpy_does(np, dtype, shape, cut, seed):
     ):
         return  # a scalar
     v = pybridge.view(a)
-    assert v.shape == tuple(a.shape) and v.itemsize == dtype.itemsize
+    assert v.shape == tuple(a.shape) and v.itemsize == a.itemsize
     mine = v.tolist()
     assert repr(mine) == space["answer"](a)
     b = space["copy_of"](a)

@@ -215,6 +215,11 @@ def _close() -> None:
     lib.pb_close()
 
 
+def starting() -> bool:
+    """Is this very thread starting the guest?"""
+    return _starter == _thread.get_ident()
+
+
 def running() -> None:
     """Start the guest if that has not been done: the first line of what needs it."""
     if state is not RUNNING:

@@ -1,26 +1,35 @@
 # SPDX-License-Identifier: MIT
-"""`import` of guest packages by their own names, and `python -m pybridge run`."""
+"""`import` of guest packages by their own names."""
 
 from __future__ import annotations
 
-import os
-import sys
 import textwrap
 
 import children
 import pytest
 
-from pybridge import _script
-
 # Stands in the guest's path: what these tests import from there.
 PACKAGE = {
-    "gp/__init__.py": "__all__ = ['one', 'sub']\none, two = 1, 2\nfrom gp import sub\n",
+    "gp/__init__.py": "__all__ = ['one', 'sub']\none, two = 1, 2\nfrom gp import sub\n"
+    "import gp.shadow\nshadow = 'function'\n",
     "gp/sub.py": "def add(x, y): return x + y\nclass Broken(ValueError): pass\n",
     "gp/deep/__init__.py": "",
     "gp/deep/inner.py": "value = 'deep'\n",
     "gp/bad.py": "1 / 0\n",
     "single.py": "value = 3\n",
     "both.py": "where = 'guest'\n",
+    "gp/shadow.py": "value = 'module'\n",
+    "gp/data.txt": "some data\n",
+    "lazy/__init__.py": "import importlib\n"
+    "def __getattr__(name):\n"
+    "    if name == 'late': return importlib.import_module('lazy.late')\n"
+    "    raise AttributeError(name)\n",
+    "lazy/late.py": "value = 'late'\n",
+    "count.py": "import builtins\nbuiltins.counted = getattr(builtins, 'counted', 0) + 1\n"
+    "value = builtins.counted\n",
+    "pure/__init__.py": "import sys\nfrom . import part\nname = sys.implementation.name\n",
+    "pure/part.py": "def f(): return __file__\n",
+    "dist-1.2.3.dist-info/METADATA": "Metadata-Version: 2.1\nName: dist\nVersion: 1.2.3\n",
 }
 
 
@@ -84,18 +93,105 @@ def test_the_host_comes_first_unless_told_otherwise(packages):
     program(packages, "import both; assert both.where == 'host'")
     guest = "pybridge.install(guest=['both'])"
     program(packages, "import both; assert both.where == 'guest'", guest)
-    never = "pybridge.install(host=['single'])"
+    never = "pybridge.install(host=['both'], guest=['single'])"
+    program(packages, "import both; assert both.where == 'host'", never)
+
+
+def test_the_environment_has_rules_too_and_the_call_wins(packages):
+    env = {"PYBRIDGE_GUEST_PACKAGES": "both", "PYBRIDGE_HOST_PACKAGES": "pure"}
+    program(packages, "import both; assert both.where == 'guest'", env=env)
+    text = "import both; assert both.where == 'host'"
+    program(packages, text, "pybridge.install(host=['both'])", env=env)
+    program(packages, "import pure; assert pure.name == sys.implementation.name", env=env)
+    for text in ("install(host=['x'], guest=['x'])", "install(guest='numpy')"):
+        with_error = f"""
+        try:
+            pybridge.{text}
+        except (pybridge.BridgeError, TypeError) as error:
+            assert "x: named for the guest and for the host" in str(error) or "a list" in str(error)
+        else:
+            raise AssertionError
+        """
+        program(packages, with_error)
+
+
+def test_a_package_for_the_host_is_made_of_the_guests_files(packages):
     program(
         packages,
         """
+        import pure, pure.part
+        assert pure.name == sys.implementation.name and type(pure) is type(sys)
+        assert type(pure.part.f).__name__ == "function" and "guest" in pure.part.f()
         try:
-            import single
-        except ModuleNotFoundError as error:
-            assert error.name == "single"
+            import nothing_at_all
+        except ModuleNotFoundError:
+            pass
+        """,
+        "pybridge.install(host=['pure', 'nothing_at_all'])",
+    )
+
+
+def test_modules_are_one_object_however_they_are_reached(packages):
+    program(
+        packages,
+        """
+        import gp, lazy
+        assert gp.sub is sys.modules["gp.sub"]
+        assert lazy.late is sys.modules["lazy.late"] and lazy.late.value == "late"
+        from lazy import late
+        assert late is lazy.late
+        import gp.shadow, importlib
+        assert gp.shadow == "function"          # as the package wants it
+        assert sys.modules["gp.shadow"].value == "module"
+        import lazy.late
+        lazy.again = gp
+        assert lazy.again is gp
+        assert pybridge.eval("__import__('lazy').again.one") == 1
+        assert not hasattr(lazy, "nothing")
+        """,
+    )
+
+
+def test_reload_runs_the_module_again(packages):
+    program(
+        packages,
+        """
+        import count, importlib
+        assert count.value == 1
+        assert importlib.reload(count) is count and count.value == 2
+        import count
+        assert count.value == 2
+        """,
+    )
+
+
+def test_metadata_and_resources_of_guest_packages_are_found(packages):
+    program(
+        packages,
+        r"""
+        import importlib.metadata, importlib.resources, importlib.util, pkgutil, os
+        assert importlib.metadata.version("dist") == "1.2.3"
+        assert importlib.metadata.distribution("dist").metadata["Name"] == "dist"
+        try:
+            importlib.metadata.version("nothing-of-the-kind")
+        except importlib.metadata.PackageNotFoundError:
+            pass
         else:
             raise AssertionError
+        names = [d.metadata["Name"] for d in importlib.metadata.distributions()]
+        assert "dist" not in names
+        import gp
+        files = importlib.resources.files("gp")
+        assert (files / "data.txt").read_text() == "some data\n"
+        assert pkgutil.get_data("gp", "data.txt") == b"some data\n"
+        spec = importlib.util.find_spec("gp.sub")
+        assert os.path.basename(spec.origin) == "sub.py"
+        places = list(gp.__spec__.submodule_search_locations)
+        assert [os.path.dirname(gp.__file__)] == list(gp.__path__) == places
+        assert sorted(m.name for m in pkgutil.iter_modules(gp.__path__))[:2] == ["bad", "deep"]
+        assert importlib.util.find_spec("gp.nothing") is None
+        assert importlib.util.find_spec("nothing_at_all") is None
         """,
-        never,
     )
 
 
@@ -156,75 +252,42 @@ def test_installing_starts_nothing():
     """)
 
 
-def run(*arguments, rc=0, **options):
-    """`python -m pybridge run ...` in a child."""
-    return children.run(
-        "import runpy, sys\n"
-        "sys.argv[:1] = ['pybridge', 'run']\n"
-        "runpy.run_module('pybridge', run_name='__main__', alter_sys=True)\n",
-        *map(str, arguments),
-        rc=rc,
-        **options,
+def test_a_guest_that_does_not_start_is_an_import_error():
+    children.run(
+        """
+        import pybridge, threading
+        pybridge.install()
+        def optional():
+            try:
+                import nothing_at_all
+            except ImportError as error:
+                assert "nothing_at_all is looked for in the guest" in str(error)
+                assert isinstance(error.__cause__, pybridge.BridgeError)
+            else:
+                raise AssertionError
+        failed = []
+        threading.excepthook = failed.append
+        thread = threading.Thread(target=optional)
+        thread.start(), thread.join()       # the guest is started on the main thread
+        optional()
+        assert not failed
+        """,
+        env={"PYBRIDGE_PYTHON": "/nonexistent/python"},
     )
 
 
-def test_a_script_sees_what_a_plain_run_shows(tmp_path):
-    script = tmp_path / "program.py"
-    (tmp_path / "beside.py").write_text("value = 'beside'\n")
-    script.write_text(
-        "import sys, beside, os\n"
-        "print(__name__, __file__ == sys.argv[0], sys.argv[1:], beside.value)\n"
-        "print(sys.path[0] == os.path.dirname(os.path.abspath(__file__)))\n"
-        "import __main__; print(__main__.beside is beside)\n"
+def test_imports_after_the_end_find_nothing():
+    result = children.run(
+        """
+        import atexit, pybridge
+        def late():
+            try:
+                import nothing_at_all
+            except ModuleNotFoundError:
+                print("good")
+        atexit.register(late)
+        pybridge.install()
+        pybridge.start()
+        """
     )
-    result = run(script, "a", "--b")
-    assert result.out == "__main__ True ['a', '--b'] beside\nTrue\nTrue\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "rc", "err"),
-    [
-        ("import sys; sys.exit(7)", 7, ""),
-        ("raise SystemExit", 0, ""),
-        ("1 / 0", 1, 'Traceback (most recent call last):\n  File "{}", line 1, in <module>\n'),
-        ("x = (", 1, '  File "{}", line 1\n'),
-    ],
-    ids=["status", "exit", "error", "syntax"],
-)
-def test_the_end_of_a_script_is_that_of_a_plain_run(tmp_path, text, rc, err):
-    script = tmp_path / "program.py"
-    script.write_text(text + "\n")
-    result = run(script, rc=rc)
-    if sys.implementation.name == "pypy" or rc != 1 or "(" in text:
-        assert result.err.startswith(err.format(script))
-
-
-def test_a_program_on_the_command_line():
-    assert run("-c", "import sys; print(sys.argv)", "x").out == "['-c', 'x']\n"
-
-
-def test_a_module_is_run(tmp_path):
-    (tmp_path / "tool.py").write_text("import sys; print(__name__, sys.argv[1:])\n")
-    assert run("-m", "tool", "x", cwd=str(tmp_path)).out == "__main__ ['x']\n"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "usage:"),
-        (["-m"], "usage:"),
-        (["-c"], "usage:"),
-        (["--nonsense"], "usage:"),
-        (["missing.py"], "can't open 'missing.py'"),
-        ([os.sep], "can't open"),
-    ],
-    ids=str,
-)
-def test_what_cannot_be_run_is_said_in_one_line(arguments, message):
-    result = run(*arguments, rc=2)
-    assert message in result.err and "Traceback" not in result.err
-    assert len(result.err.splitlines()) == 1
-
-
-def test_help_is_no_error():
-    assert run("--help").out == _script.USAGE + "\n"
+    assert result.out == "good\n"

@@ -434,12 +434,21 @@ def search_path():
     return tuple(str(p) for p in sys.path)
 
 
+def run_module(name, argv):
+    """Run one of our modules as the program."""
+    import runpy
+
+    sys.argv[:] = argv
+    runpy._run_module_as_main(name)
+
+
 # ---- finding modules for the host's import ------------------------------------------------
 
 
 def find_module(name, top):
-    """Where a module is, or None; "" when it has no file.  A top-level one counts only
-    outside the standard library."""
+    """(where a module is, where its submodules are), or None.  The first is "" when it has no
+    file, the second None for what is no package.  A top-level one counts only outside the
+    standard library."""
     import importlib.util
     import os
 
@@ -449,16 +458,22 @@ def find_module(name, top):
         return None
     if spec is None:
         return None
-    places = [spec.origin] if spec.has_location else list(spec.submodule_search_locations or ())
+    inside = spec.submodule_search_locations
+    below = None if inside is None else tuple(p for p in inside if type(p) is str)
+    places = [spec.origin] if spec.has_location else list(below or ())
+    found = (spec.origin or "") if spec.has_location else "", below
     if not top:
-        return places[0] if places and places[0] else ""
+        return found
     if not places or not places[0]:
         return None  # built in or frozen
-    library = os.path.dirname(os.__file__)
+    library = os.path.realpath(os.path.dirname(os.__file__)) + os.sep
     for place in places:
-        inside = os.path.realpath(place).startswith(os.path.realpath(library) + os.sep)
-        if not inside or "site-packages" in place or "dist-packages" in place:
-            return place
+        if (
+            not os.path.realpath(place).startswith(library)
+            or "site-packages" in place
+            or "dist-packages" in place
+        ):
+            return found
     return None
 
 

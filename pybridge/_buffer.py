@@ -36,9 +36,10 @@ class _Pin:
     """A held buffer.  `chunk` owns it: when the last view is gone a sweep releases it.
 
     `guest`: the object whose memory it is; `exporter`: the one that lends it, often the same.
+    `lent`: host buffers of the memory may be in use, so `release` leaves it to a sweep.
     """
 
-    __slots__ = ("chunk", "exporter", "guest", "handle")
+    __slots__ = ("chunk", "exporter", "guest", "handle", "lent")
 
     def __init__(self, exporter: Any, guest: Any) -> None:
         frame = frame_get()
@@ -51,6 +52,7 @@ class _Pin:
         _cast("int64_t *", self.chunk.address)[0] = self.handle
         self.exporter = exporter
         self.guest = guest
+        self.lent = False
 
     @property
     def buffer(self) -> Any:
@@ -58,7 +60,7 @@ class _Pin:
 
     def release(self) -> None:
         handle, self.handle = self.handle, 0
-        if handle:
+        if handle and not self.lent:
             _cast("int64_t *", self.chunk.address)[0] = 0
             lib.pb_release_handle(handle)
 

@@ -7,7 +7,8 @@ elements there is a class of its own (`class_for`), whose `v[i]` is a bounds che
 typed read.
 
 A pin is whatever keeps the memory where it is: it has `handle`, 0 once released, `guest`, the
-object that the memory belongs to, and `release()`.  See `_buffer`.
+object that the memory belongs to, `lent`, set when something else than views reads the memory,
+and `release()`.  See `_buffer`.
 """
 
 from __future__ import annotations
@@ -245,6 +246,21 @@ class View:
         )
 
     __bytes__ = tobytes
+
+    def memory(self) -> memoryview:
+        """The memory as a host memoryview of bytes, for what wants a host buffer: struct,
+        hashlib, `file.write`, ffi.from_buffer.  No copy; C-contiguous views only; read-only
+        if the view is.  It keeps the memory in place by itself, also past `release()`, until
+        the host's collector finds it dead.
+        """
+        self._check()
+        if not self.contiguous:
+            raise BufferError("memory that is not C-contiguous is no host buffer: copy it")
+        self._pin.lent = True
+        pin = self._pin
+        start = ffi.gc(_cast("char *", self._address), lambda _: pin)  # keeps the pin alive
+        whole = memoryview(ffi.buffer(start, self.nbytes))
+        return whole.toreadonly() if self.readonly else whole
 
     def cast(self, format: str, shape: Any = None) -> View:
         """The same memory as elements of another format; contiguous views only."""

@@ -171,6 +171,50 @@ def test_cast_as_memoryview_does():
         v[::2].cast("B")
 
 
+def test_the_memory_is_a_host_buffer_that_outlives_the_view(np):
+    import hashlib
+
+    a = np.arange(1000.0)
+    v = pybridge.view(a)
+    memory = v.memory()
+    assert memory.nbytes == 8000 and bytes(memory) == v.tobytes()
+    assert hashlib.sha256(memory).digest() == hashlib.sha256(v.tobytes()).digest()
+    memory[:8] = struct.pack("d", -2.5)
+    assert float(a[0]) == -2.5
+    v.release()
+    del v, a
+    for _ in range(4):
+        gc.collect()
+        pybridge.statistics()
+        np.zeros(1000)
+    assert struct.unpack_from("d", memory, 8) == (1.0,)
+    with pytest.raises(BufferError, match="not C-contiguous"):
+        pybridge.view(np.arange(10))[::2].memory()
+    assert pybridge.view(pybridge.eval("memoryview(b'abc')")).memory().readonly
+
+
+def test_the_newest_view_of_an_address_is_found_while_it_lives():
+    from pybridge._buffer import cached_view
+
+    a = guest_array("d", range(3))
+    address = a._pybridge_handle
+    assert cached_view(address) is None
+    v = pybridge.view(a)
+    assert cached_view(address) is v
+    v.release()
+    assert cached_view(address) is None
+    v = pybridge.view(a)
+    assert cached_view(address) is v
+    del v
+    gc.collect()
+    assert cached_view(address) is None
+    for i in range(1000):
+        pybridge.view(guest_array("d", range(i)))
+    from pybridge import _buffer
+
+    assert len(_buffer._known) < 2 * _buffer._known_limit
+
+
 def test_what_has_no_buffer_is_refused():
     with pytest.raises(TypeError, match="bytes-like object is required"):
         pybridge.view(pybridge.eval("object()"))

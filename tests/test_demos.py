@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import runpy
 import struct
@@ -76,6 +77,28 @@ def test_sqlite_calls_a_host_function_for_each_row():
     calls, names = re.search(r"([\d,]+) times for ([\d,]+) names", line).groups()
     assert int(calls.replace(",", "")) == 5 * int(names.replace(",", "")) > 1000
     assert database.read_bytes().startswith(b"SQLite format 3\0")
+
+
+def test_decoders_agree_on_both_sides_and_are_drawn():
+    guest_needs("numpy", "matplotlib")
+    picture = OUT / "decode.png"
+    picture.unlink(missing_ok=True)
+    path = ROOT / "demos" / "decode" / "decode.py"
+    snippet = f"import runpy, sys; sys.argv = [{str(path)!r}, '20000']; "
+    snippet += f"sys.path.insert(0, {str(path.parent)!r}); "
+    snippet += f"runpy.run_path({str(path)!r}, run_name='__main__')"
+    lines = children.run(snippet, timeout=100).out.splitlines()
+    assert len(lines) == 7
+    for number, line in enumerate(lines[1:6]):
+        assert line.startswith(f"{number}  ")
+        here, there = map(float, re.findall(r"\d+\.\d", line)[:2])
+        assert here > 0 and there > 0
+    if platform.python_implementation() == "PyPy":
+        operations = [int(line.split()[-1]) for line in lines[1:6]]
+        assert 10 < operations[4] < 50 < operations[1]
+    assert "20,000 messages" in lines[6] and "both sides: yes" in lines[6]
+    data = picture.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) > 20_000
 
 
 def test_the_distance_of_the_sqlite_demo_is_that_of_levenshtein():

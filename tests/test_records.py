@@ -334,7 +334,7 @@ cuts = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     dtype=dtypes,
     shape=st.lists(st.integers(1, 3), min_size=1, max_size=3).map(tuple),

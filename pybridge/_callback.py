@@ -14,14 +14,14 @@ import _thread
 import sys
 
 from pybridge import _guest
-from pybridge._convert import check_read, fallbacks, get, keep, put
+from pybridge._convert import check_read, decoders, fallbacks, get, keep, put
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import BASE, Frame, frame_of_callback
 from pybridge._host import hidden
 from pybridge._raised import guest_exception
 from pybridge._release import shared
-from pybridge._table import guest_object, objects, put_object
+from pybridge._table import FUNCTION, Weak, guest_object, host_object, objects, put_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _FLOAT: int = lib.PB_FLOAT
 
 
 _failed: dict[int, Any] = {}  # by thread
-_AGAIN = (1 << 63) - 1  # csrc/hostobj.c: HOST_FAILED, HOST_LIMIT
+_AGAIN = (1 << 63) - 1  # csrc/callback.c: HOST_FAILED, HOST_LIMIT
 _LIMIT = _AGAIN - 1
 
 
@@ -55,6 +55,8 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
     ints = mem.cells
     try:
         function = objects[number]
+        if type(function) is Weak:
+            function = host_object(number, 0)
         if nkeywords == 0 and nargs == 1 and ints[0] == _FLOAT:
             result = function(frame.doubles[1])
         elif nkeywords == 0 and nargs <= 3:
@@ -69,6 +71,7 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
                         c, at = get(frame, ints, doubles, at)
                 if frame.keep is not None:
                     check_read(frame)
+                mem.given = 0
                 if nargs == 1:
                     result = function(a)
                 elif nargs == 2:
@@ -77,6 +80,7 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
                     result = function(a, b, c)
         else:
             args, kwargs = _arguments(frame, ints, nargs, nkeywords)
+            mem.given = 0
             result = function(*args, **kwargs)
         if mem.capacity != BASE:
             lib.pb_frame_shrink(mem)
@@ -90,6 +94,8 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
             return 0
         if number == _AGAIN:
             error = _failed.pop(_thread.get_ident(), error)
+        if mem.given != 0:  # one of the arguments could not be read
+            lib.pb_callback_ungive(mem)
         _put_exception(frame, error)
     if frame.used:  # a frame of the core's is not at hand when a sweep wants its chunk
         frame.renew()
@@ -142,7 +148,7 @@ def _without_entry(error: BaseException) -> BaseException:
 
 def put_function(frame: Frame, at: int, x: Any) -> int:
     """Write the guest's object for a host callable."""
-    proxy, fresh = guest_object(x, True)
+    proxy, fresh = guest_object(x, FUNCTION)
     if fresh and _dressing:
         names = {}
         for name in _NAMES:
@@ -213,5 +219,11 @@ def set_up() -> None:
     _dressing = True
 
 
+def _method_made(parts: tuple[Any, Any]) -> Any:
+    return _METHOD(*parts)
+
+
+_METHOD = type(Frame.renew.__get__(object()))  # types.MethodType
 _entry_code = _host_call.__code__ if hasattr(_host_call, "__code__") else None
+decoders[lib.PB_METHOD] = _method_made
 fallbacks.append(_callable_encoder)

@@ -370,6 +370,7 @@ def get(frame: Frame, ints: Any, doubles: Any, at: int) -> tuple[Any, int]:
     if word == FALSE:
         return False, at + 1
     if word == OBJECT:
+        ints[2 * at] = NONE  # it is ours from here on: see pb_callback_ungive
         return adopt(frame, ints[2 * at + 1]), at + 1
     tag = word & 255
     if tag == STR:
@@ -382,6 +383,11 @@ def _get_other(frame: Frame, ints: Any, doubles: Any, at: int, tag: int, n: int)
     if tag == TUPLE:
         items, at = _get_items(frame, ints, doubles, at + 1, n)
         return tuple(items), at
+    if tag == HOST:
+        ints[2 * at] = NONE
+        return late.host_object(n, payload), at + 1
+    if tag == OBJECT or tag == HEAVY or tag == UNKNOWN:
+        ints[2 * at] = NONE  # it is ours from here on: see pb_callback_ungive
     if tag == OBJECT:  # with a length: one of the two special kinds, or has a converter
         if n > MODULE:
             return _get_converted(frame, n, payload), at + 1
@@ -391,8 +397,6 @@ def _get_other(frame: Frame, ints: Any, doubles: Any, at: int, tag: int, n: int)
         return adopt_heavy(payload), at + 1
     if tag == UNKNOWN:
         return _get_unknown(frame, payload), at + 1
-    if tag == HOST:
-        return late.host_object(n, payload), at + 1
     if tag == BYTES:
         return ffi.unpack(frame.mem.text + payload, n), at + 1
     if tag == BIGINT:

@@ -30,7 +30,7 @@ from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import Handle, adopt, adopt_alone, release
 from pybridge._host import hidden
 from pybridge._names import put_arguments
-from pybridge._table import guest_object, put_object
+from pybridge._table import PLAIN, guest_object, put_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -310,7 +310,7 @@ def guest_exception(exc: BaseException, thrown: bool = False) -> int:
     guest = space.get(_GUEST)
     if isinstance(guest, Handle) and guest._pybridge_handle:
         if thrown:
-            handle = _guest_call("mark_seen", guest, guest_object(exc, False)[0])
+            handle = _guest_call("mark_seen", guest, guest_object(exc, PLAIN)[0])
             space.pop(_GUEST, None)
             return handle
         _passed_note(guest._pybridge_handle, exc)
@@ -390,7 +390,7 @@ def _description(exc: BaseException) -> tuple[Any, ...]:
             text = str(exc)
         except Exception as error:
             text = f"<{type(exc).__name__} whose __str__ raised {type(error).__name__}>"
-    return guest_object(exc, False)[0], classes, tuple(exc.args), tuple(attributes), text
+    return guest_object(exc, PLAIN)[0], classes, tuple(exc.args), tuple(attributes), text
 
 
 def _put_exception(frame: Frame, at: int, exc: BaseException) -> int:

@@ -148,7 +148,7 @@ def _interrupts() -> None:
     global _asks, signal
     import signal
 
-    _asks = _table.guest_object(_interrupted, True)[0]
+    _asks = _table.guest_object(_interrupted, _table.FUNCTION)[0]
     lib.pb_interrupt_set(_asks._pybridge_handle)
 
 

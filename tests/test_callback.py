@@ -10,6 +10,7 @@ import children
 import pytest
 
 import pybridge
+from pybridge import _callback
 
 SOURCE = """
 import functools, gc, inspect, threading, weakref
@@ -502,3 +503,44 @@ def test_a_guest_atexit_function_may_call_the_host():
         """
     )
     assert result.out == "called 5\n"
+
+
+# ---- what a failed callback leaves behind --------------------------------------------------
+
+
+def test_arguments_of_a_callback_that_fails_at_its_entry_are_released(
+    make, leakfree, monkeypatch
+):
+    """Nobody has read them yet."""
+    call = make("lambda f: f(Holder(), [Holder()], (Holder(), f), k=Holder())")
+    frame_of_callback = _callback.frame_of_callback
+    entries = []
+
+    def fail_first(mem):
+        entries.append(mem)
+        if len(entries) % 2:
+            raise MemoryError("at the entry")
+        return frame_of_callback(mem)
+
+    monkeypatch.setattr(_callback, "frame_of_callback", fail_first)
+    for _ in range(10):
+        with pytest.raises(MemoryError, match="at the entry"):
+            call(lambda *args, **kwargs: None)
+    assert len(entries) == 20
+
+
+def test_arguments_after_one_that_the_host_cannot_make_are_released(make, leakfree):
+    """The guest sees the error of the host's constructor, and may catch it."""
+    pybridge.exec(
+        "import fractions\n"
+        "def broken():\n"
+        "    x = object.__new__(fractions.Fraction)\n"
+        "    x._numerator, x._denominator = 1, 0\n    return x\n"
+        "def tried(f, holder):\n"
+        "    try:\n        f(holder(), (holder(), broken(), holder()), holder(), k=[1])\n"
+        "    except ZeroDivisionError as error:\n        return type(error).__name__\n"
+    )
+    tried = pybridge.eval("tried")
+    for _ in range(10):
+        assert tried(lambda *args, **kwargs: None, make("Holder")) == "ZeroDivisionError"
+        assert tried(lambda a, b, c, k: None, make("Holder")) == "ZeroDivisionError"

@@ -46,6 +46,13 @@ struct pb_type {
     ssize_t weaklist_offset;
     void *iter;
     pb_obj (*iternext)(pb_obj); /* 224 */
+    void *methods, *members, *getset;
+    pb_type *base;              /* 256 */
+    pb_obj dict;
+    void *descr_get, *descr_set;
+    ssize_t dictoffset;
+    void *init, *alloc, *new;
+    void (*free)(void *);       /* 320 */
 };
 _Static_assert(offsetof(struct pb_type, basicsize) == 32, "layout of a type");
 _Static_assert(offsetof(struct pb_type, vectorcall_offset) == 56, "layout of a type");
@@ -53,16 +60,22 @@ _Static_assert(offsetof(struct pb_type, number) == 96, "layout of a type");
 _Static_assert(offsetof(struct pb_type, buffer) == 160, "layout of a type");
 _Static_assert(offsetof(struct pb_type, flags) == 168, "layout of a type");
 _Static_assert(offsetof(struct pb_type, iternext) == 224, "layout of a type");
+_Static_assert(offsetof(struct pb_type, base) == 256, "layout of a type");
+_Static_assert(offsetof(struct pb_type, free) == 320, "layout of a type");
 
 enum {
     PB_TYPE_DEFAULT_39 = 1 << 18,   /* Py_TPFLAGS_DEFAULT up to 3.9; 0 later */
     PB_TYPE_HEAP = 1 << 9,
+    PB_TYPE_BASE = 1 << 10,         /* may be subclassed */
     PB_TYPE_VECTORCALL = 1 << 11,
     PB_TYPE_GC = 1 << 14,
+    PB_TYPE_METHOD = 1 << 17,       /* called with the instance, without being bound first */
     PB_TYPE_EXCEPTION = 1 << 30     /* a subclass of BaseException */
 };
+static const unsigned long PB_TYPE_TYPE = 1ul << 31;    /* a subclass of type */
 
 typedef struct pb_cfunction { pb_head head; const struct pb_method *method; pb_obj self; } pb_cfunction;
+typedef struct pb_method_object { pb_head head; pb_obj function, self; } pb_method_object;
 typedef struct pb_float { pb_head head; double value; } pb_float;
 
 #include "host.h"               /* pb_buffer, which is Py_buffer */

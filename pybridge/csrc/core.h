@@ -9,7 +9,7 @@
  *     raised    errors as a tag
  *     vectorcall.h  the fastest call that every guest has
  *     kind      what becomes of each guest type
- *     hostobj   host objects in the guest, callbacks
+ *     hosttable hostobj callback        host objects in the guest, calls of the host
  *     value     cells to guest objects and back
  *     call, operate, handle                     the crossings
  *     signals, start                            process-wide state
@@ -160,17 +160,43 @@ typedef struct pb_kind {
 /* NULL when the type was never classified.  Valid until the next guest call. */
 const pb_kind *pb_kind_find(pb_type *type);
 
+/* ---- hosttable.c ---- */
+typedef struct pb_entry {
+    pb_obj object;              /* borrowed: its destructor clears it; owned when `kept` */
+    pb_obj guest_class;         /* owned: of a host class, a weak reference to the guest's */
+    int64_t next;               /* in the list of dropped numbers */
+    enum { PB_KNOWN, PB_QUEUED, PB_FORGOTTEN } state;   /* on that list; taken from it by the host */
+    unsigned char kept;         /* only the table and weak references hold `object` */
+    unsigned char mortal;       /* it is not kept again */
+} pb_entry;
+pb_entry *pb_entry_find(int64_t number);            /* valid until the next reserve, or NULL */
+pb_entry *pb_entry_reserve(int64_t number);         /* likewise; NULL without memory */
+/* Called by the destructor of `o`, which carries the number. */
+void pb_entry_drop(int64_t number, pb_obj o);
+/* Likewise, before: 1 when the table takes a reference, so that `o` lives on. */
+int pb_entry_keep(int64_t number, pb_obj o);
+
 /* ---- hostobj.c ---- */
 int pb_hostobj_start(void);                              /* 0, or -1 with a guest error set */
-/* The number of the host object behind `o`, or -1. */
+/* The number of the host object that `o` carries, or -1. */
 int64_t pb_hostobj_number(pb_obj o);
-/* What carries that number: `o`, or what `o`, an exception that stands for a host's, holds.
+/* What carries that number: `o`, or what `o`, which stands for a host object, holds.
  * borrowed from `o`, or NULL */
 pb_obj pb_hostobj_behind(pb_obj o);
+int pb_hostobj_is_function(pb_obj o);
+/* Has an object that carries a number weak references? */
+int pb_hostobj_is_watched(pb_obj o);
+
+/* ---- callback.c ---- */
+/* Calls of a host_function. */
+pb_obj pb_callback_run(pb_obj self, const pb_obj *args, size_t nargsf, pb_obj names);
 
 /* ---- value.c ---- */
 /* Write `o` as cells from *at on; always consumes it.  0, or -1 with a guest error set. */
 int pb_give(pb_frame *f, int64_t *at, pb_obj o /*steals*/);
+/* A cell for host object `number`; the carrier, if not NULL, belongs to it. 0, or -1 with an
+ * error set */
+int pb_give_host(pb_frame *f, int64_t *at, int64_t number, pb_obj carrier /*steals*/);
 /* Drop what was written to the cells [from, to), which no host will read.  Keeps a pending
  * guest error. */
 void pb_ungive(pb_frame *f, int64_t from, int64_t to);

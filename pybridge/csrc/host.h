@@ -37,7 +37,8 @@ enum {
                       Length 1: an iterator that pb_fetch can read ahead from */
     PB_HEAVY,      /* to the host: PB_OBJECT that owns much memory; length: its bytes */
     PB_UNKNOWN,    /* to the host: PB_OBJECT of a type not yet classified (kind.c) */
-    PB_HOST,       /* to the host: PB_OBJECT that stands for the host object of number length */
+    PB_HOST,       /* to the host: PB_OBJECT that stands for the host object of number length;
+                      payload 0: an argument that the guest's caller holds meanwhile */
     PB_STR,        /* length in bytes; UTF-8, lone surrogates allowed.  To the guest:
                       payload: an address.  To the host: an offset into the frame's text */
     PB_BYTES,      /* likewise */
@@ -83,6 +84,9 @@ enum {
     PB_OPERATIONS
 };
 
+enum { PB_METHOD = 0 };             /* as the length of PB_VALUE: a host function and its self */
+enum { PB_HOST_PLAIN = -1, PB_HOST_FUNCTION = -2 };     /* kinds of pb_host_new */
+
 /* A chunk of handles is this many words; pybridge/_release.py owns the memory. */
 #define PB_CHUNK 8
 
@@ -94,6 +98,7 @@ typedef struct pb_frame {
     int64_t text_capacity;
     int64_t text_used;
     int64_t index;          /* of a callback's frame; -1 for the host's own */
+    int64_t given;          /* of a callback's frame: cells that may hold handles not yet taken */
 } pb_frame;
 
 /* Words that both sides read without a call. */
@@ -164,7 +169,10 @@ int64_t pb_names(pb_frame *f, int64_t count);
 int64_t pb_import(pb_frame *f);
 int64_t pb_kind_set(pb_frame *f, intptr_t type, int64_t word, intptr_t reducer);
 int64_t pb_value_of(pb_frame *f, intptr_t handle);
-int64_t pb_host_new(pb_frame *f, int64_t number, int64_t is_function, int64_t reuse);
+int64_t pb_host_new(pb_frame *f, int64_t number, int64_t kind, int64_t reuse);
+int64_t pb_host_class_set(pb_frame *f, int64_t number, intptr_t guest_class, int watchable);
+int64_t pb_host_class_get(pb_frame *f, int64_t number);
+void pb_host_meta_set(intptr_t type);
 
 int64_t pb_buffer_get(pb_frame *f, intptr_t object);
 
@@ -173,6 +181,9 @@ int64_t pb_buffer_get(pb_frame *f, intptr_t object);
 int pb_release_chunks(int64_t *chunks, int64_t count);  /* addresses of PB_CHUNK words each */
 int pb_release_handle(int64_t handle);
 int64_t pb_dropped_take(int64_t *numbers, int64_t most);
+int pb_kept_look(int64_t *numbers, int64_t n);
+int pb_kept_drop(int64_t number, int ended);
+void pb_callback_ungive(pb_frame *f);
 int64_t pb_callback_frames_park(int64_t *indices, int64_t most);
 void pb_callback_frames_unpark(void);
 

@@ -1,313 +1,115 @@
 /* SPDX-License-Identifier: MIT
  *
- * Host objects in the guest.  Two guest types: `host_object`, which only carries a number,
- * and `host_function`, which can be called.  The number is a key of the host's table
- * (pybridge/_callback.py), which keeps the host object alive until the guest drops its one.
+ * Host objects in the guest.  Two guest types: `host_object`, the base of the guest classes
+ * that stand for host classes (pybridge/guest/hostclasses.py), and `host_function`, which is
+ * called without further ado (callback.c).  Their objects carry a number, the key of the host's
+ * table (pybridge/_table.py), which keeps the host object alive until the guest drops its one.
  *
- * One callback, step by step, with what is held:
- *   1. guest code calls; the guest GIL is held.
- *   2. the arguments become cells of a callback frame.
- *   3. the thread steps out: the guest GIL is given up (or leased).
- *   4. the host's entry point runs; it takes the host's GIL itself, on a thread that the
- *      guest made as well.  It leaves a value, or PB_RAISE with an exception.
- *   5. the thread steps in: the guest GIL is held again.
- *   6. the cells become a guest object, or the exception is set.
- * If the host's entry point fails outside of its own care (an interrupt came at its first
- * instruction, or its stack check failed), it is called once more to say why; if it fails
- * again the guest gets a RecursionError: never NULL without an error.
- *
- * Destructors here cannot wait for the host: a dropped number goes into a list, linked
- * through an array as long as the table so that dropping needs no memory, and the host
- * collects it later.
+ * Other guest objects stand for a host object too, and hold a plain host_object that carries
+ * its number, under the name of `host_key`: an exception in its dict, a class that stands for a
+ * host class in the class's dict, an int, str, tuple ... of such a class in its own.
  *
  * All state is protected by the guest GIL.
  */
-#include <stdlib.h>
-#include <string.h>
-
 #include "core.h"
 
 typedef struct host_object {
     pb_head head;
-    int64_t number;
+    int64_t tag;                /* the number + 1: an object that the guest made has none */
+    pb_obj weak_references;
 } host_object;
 
 typedef struct host_function {
     pb_head head;
-    int64_t number;
+    int64_t tag;
+    pb_obj weak_references;
     pb_vectorcall call;
     pb_obj dict;
-    pb_obj weak_references;
 } host_function;
 
-typedef struct callback_frame {
-    pb_frame frame;
-    struct callback_frame *next;
-} callback_frame;
-
-typedef struct entry {
-    pb_obj object;              /* borrowed: its destructor clears it */
-    int64_t next;               /* in the list of dropped numbers */
-    enum { KNOWN, QUEUED, FORGOTTEN } state;    /* on that list; taken from it by the host */
-} entry;
-
-/* Numbers that no host object has: _AGAIN and _LIMIT in pybridge/_callback.py. */
-static const int64_t HOST_FAILED = INT64_MAX, HOST_LIMIT = INT64_MAX - 1;
-
-static pb_type *object_type, *function_type;
+static pb_type *object_type, *function_type, *meta_type;
 static pb_obj host_key, seen_key;       /* guest/support.py: _HOST, _SEEN */
-static entry *table;
-static int64_t table_size, dropped = -1;
-static callback_frame *free_frames;
-static int64_t frames_made;
-static int (*host_call)(pb_frame *, int64_t, int64_t, int64_t);
-
-void pb_callback_set(void *call)
-{
-    host_call = (int (*)(pb_frame *, int64_t, int64_t, int64_t))call;
-}
 
 int64_t pb_hostobj_number(pb_obj o)
 {
-    if (o->type == function_type || o->type == object_type)
-        return ((host_object *)o)->number;
+    const pb_type *type = o->type;
+    if (type == function_type || type == object_type)
+        return ((host_object *)o)->tag - 1;
+    /* The class of its class tells: most objects end here. */
+    type = o->type->head.type;
+    if (&type->head == G.PyType_Type || meta_type == NULL
+        || (type != meta_type && !G.PyType_IsSubtype(o->type->head.type, meta_type)))
+        return -1;
+    for (type = o->type; type != NULL; type = type->base)
+        if (type == object_type)
+            return ((host_object *)o)->tag - 1;
     return -1;
+}
+
+/* What a dict holds under the key. borrowed, or NULL */
+static pb_obj carrier_in(pb_obj dict /*borrowed*/)
+{
+    pb_obj found = dict == NULL ? NULL : G.PyDict_GetItemWithError(dict, host_key);
+    if (found == NULL)
+        G.PyErr_Clear();
+    return found != NULL && pb_hostobj_number(found) >= 0 ? found : NULL;
+}
+
+static pb_obj carrier_of_instance(pb_obj o /*borrowed*/)
+{
+    pb_obj dict = G.PyObject_GenericGetDict(o, NULL), found = NULL;
+    if (dict == NULL) {
+        G.PyErr_Clear();
+        return NULL;
+    }
+    found = carrier_in(dict);
+    /* An exception of the guest's own may hold one as well: see mark_seen. */
+    if (found != NULL && (o->type->flags & PB_TYPE_EXCEPTION) && G.PyDict_GetItemWithError(dict, seen_key) != NULL)
+        found = NULL;
+    pb_drop(dict);
+    return found;
 }
 
 pb_obj pb_hostobj_behind(pb_obj o /*borrowed*/)
 {
+    pb_type *meta = o->type->head.type;
+
     if (pb_hostobj_number(o) >= 0)
         return o;
-    if (!(o->type->flags & PB_TYPE_EXCEPTION))
+    if (o->type->flags & PB_TYPE_EXCEPTION)
+        return carrier_of_instance(o);
+    if (meta_type == NULL)
         return NULL;
-    pb_obj found = NULL, dict = G.PyObject_GenericGetDict(o, NULL);
-    if (dict != NULL) {
-        found = G.PyDict_GetItemWithError(dict, host_key);              /* borrowed */
-        if (found != NULL && (pb_hostobj_number(found) < 0 || G.PyDict_GetItemWithError(dict, seen_key) != NULL))
-            found = NULL;               /* an exception of the guest's own: see mark_seen */
-        pb_drop(dict);
-    }
-    if (found == NULL)
-        G.PyErr_Clear();
-    return found;
+    if (o->type == meta_type || ((o->type->flags & PB_TYPE_TYPE) && G.PyType_IsSubtype(o->type, meta_type)))
+        return carrier_in(((pb_type *)(void *)o)->dict);
+    if (&meta->head != G.PyType_Type && G.PyType_IsSubtype(meta, meta_type))
+        return carrier_of_instance(o);
+    return NULL;
 }
 
-/* ---- the table ---- */
-
-static int table_reserve(int64_t number)
+int pb_hostobj_is_function(pb_obj o)
 {
-    int64_t size = table_size ? table_size : 64;
-    while (size <= number)
-        size *= 2;
-    if (size == table_size)
-        return 0;
-    entry *more = realloc(table, (size_t)size * sizeof *more);
-    if (more == NULL)
-        return -1;
-    memset(more + table_size, 0, (size_t)(size - table_size) * sizeof *more);
-    table = more;
-    table_size = size;
-    return 0;
+    return o->type == function_type;
 }
 
-static void number_drop(int64_t number)
+int pb_hostobj_is_watched(pb_obj o)
 {
-    if (number < 0 || number >= table_size)
-        return;
-    table[number].object = NULL;
-    if (table[number].state == KNOWN) {
-        table[number].state = QUEUED;
-        table[number].next = dropped;
-        dropped = number;
-        pb_state.dropped++;
-    }
-}
-
-int64_t pb_dropped_take(int64_t *numbers, int64_t most)
-{
-    int64_t refused = 0, n = 0;
-    pb_thread *t = pb_attach(&refused);
-    if (t == NULL)
-        return 0;
-    while (dropped >= 0 && n < most) {
-        int64_t number = dropped;
-        dropped = table[number].next;
-        pb_state.dropped--;
-        if (table[number].object == NULL) {
-            table[number].state = FORGOTTEN;
-            numbers[n++] = number;
-        } else {
-            table[number].state = KNOWN;        /* it was passed to the guest again */
-        }
-    }
-    pb_detach(t);
-    return n;
-}
-
-/* ---- callbacks ---- */
-
-static callback_frame *frame_get(void)
-{
-    callback_frame *f = free_frames;
-    if (f != NULL) {
-        free_frames = f->next;
-        return f;
-    }
-    f = calloc(1, sizeof *f);
-    if (f != NULL && pb_frame_open(&f->frame, frames_made) != 0) {
-        free(f);
-        f = NULL;
-    }
-    if (f != NULL)
-        frames_made++;          /* the host keeps one object for each, so none is freed */
-    return f;
-}
-
-static callback_frame *parked_frames;
-
-/* Take up to `most` idle frames out of use, so that the host may work on its half of them:
- * their indices.  Until the second function puts them back callbacks use other frames. */
-int64_t pb_callback_frames_park(int64_t *indices, int64_t most)
-{
-    int64_t refused = 0, n = 0;
-    pb_thread *t = pb_attach(&refused);
-    if (t == NULL)
-        return 0;
-    while (free_frames != NULL && n < most) {
-        callback_frame *f = free_frames;
-        free_frames = f->next;
-        f->next = parked_frames;
-        parked_frames = f;
-        indices[n++] = f->frame.index;
-    }
-    pb_detach(t);
-    return n;
-}
-
-void pb_callback_frames_unpark(void)
-{
-    int64_t refused = 0;
-    pb_thread *t = pb_attach(&refused);
-    if (t == NULL)
-        return;
-    while (parked_frames != NULL) {
-        callback_frame *f = parked_frames;
-        parked_frames = f->next;
-        f->next = free_frames;
-        free_frames = f;
-    }
-    pb_detach(t);
-}
-
-static int give_arguments(pb_frame *f, const pb_obj *args, int64_t nargs, pb_obj names, int64_t *nkeywords)
-{
-    int64_t at = 0;
-    f->text_used = 0;
-    for (int64_t i = 0; i < nargs; i++)
-        if (pb_give(f, &at, pb_dup(args[i])) != 0)
-            goto failed;
-    *nkeywords = names == NULL ? 0 : G.PyTuple_Size(names);
-    for (int64_t i = 0; i < *nkeywords; i++)
-        if (pb_give(f, &at, pb_dup(G.PyTuple_GetItem(names, i))) != 0
-            || pb_give(f, &at, pb_dup(args[nargs + i])) != 0)
-            goto failed;
-    return 0;
-failed:
-    pb_ungive(f, 0, at);
-    return -1;
-}
-
-/* What the host left in the frame. new, or NULL with an error set */
-static pb_obj take_answer(pb_frame *f)
-{
-    int64_t at = 0;
-    const int64_t *c = f->cells;
-    if (PB_TAG(c[0]) == PB_RAISE) {
-        pb_obj exception = (pb_obj)(intptr_t)c[1];      /* owned by us now */
-        G.PyErr_SetObject(&exception->type->head, exception);
-        pb_drop(exception);
-        return NULL;
-    }
-    if (PB_TAG(c[0]) == PB_STOP) {
-        G.PyErr_SetString(*G.PyExc_RecursionError, "the host could not begin the callback: its recursion limit is reached");
-        return NULL;
-    }
-    return pb_take(f, &at);
-}
-
-/* PyPy stops a recursion by the stack that it has used.  If that happens before its code for
- * a callback has begun, nothing can be caught and it prints a line: so be sure, before, that
- * there is some room.  The limit may have been changed: well before, ask for it. */
-static int host_allows(pb_frame *f)
-{
-    enum { ROOM = 96 << 10 };
-    int64_t used;
-    if (PB_LIKELY(pb_state.host_stack == 0 || (used = pb_stack_used_by_host()) < pb_state.host_stack / 2))
-        return 1;
-    if (used < pb_state.host_stack - ROOM / 2) {
-        pb_outside outside;
-        pb_thread *t = pb_step_out(&outside);
-        (void)host_call(f, HOST_LIMIT, 0, 0);
-        pb_step_in(t, &outside);
-    }
-    return used < pb_state.host_stack - ROOM;
-}
-
-static pb_obj function_call(pb_obj self, const pb_obj *args, size_t nargsf, pb_obj names)
-{
-    int64_t nargs = (int64_t)(nargsf & ~PB_ARGUMENTS_OFFSET), nkeywords = 0;
-    pb_outside outside;
-    pb_obj out = NULL;
-
-    if (pb_state.state != 1) {
-        G.PyErr_SetString(*G.PyExc_ReferenceError, "this function belongs to the host, which has closed the bridge");
-        return NULL;
-    }
-    if (!pb_stack_left_for_host()) {
-        G.PyErr_SetString(*G.PyExc_RecursionError, "too little stack is left on this thread to call the host");
-        return NULL;
-    }
-    if (PB_UNLIKELY(pb_interrupted) && &pb_me == pb_main_thread && pb_signals_check() != 0)
-        return NULL;                            /* it is the guest's to know of, not the callee's */
-    callback_frame *cf = frame_get();
-    if (cf == NULL)
-        return G.PyErr_NoMemory();
-    pb_frame *f = &cf->frame;
-    if (!host_allows(f)) {
-        G.PyErr_SetString(*G.PyExc_RecursionError, "the host's recursion limit is reached");
-        goto done;
-    }
-    if (give_arguments(f, args, nargs, names, &nkeywords) != 0)
-        goto done;
-    pb_dup(self);                               /* the guest may drop it during the call */
-    int64_t number = ((host_function *)self)->number;
-    pb_thread *t = pb_step_out(&outside);
-    int failed = host_call(f, number, nargs, nkeywords);
-    if (failed)
-        failed = host_call(f, HOST_FAILED, 0, 0);       /* what was it? */
-    pb_step_in(t, &outside);
-    if (failed)
-        pb_answer(f, PB_STOP, 0);
-    out = take_answer(f);
-    pb_drop(self);
-    if (PB_UNLIKELY(pb_interrupted) && t == pb_main_thread && pb_signals_check() != 0) {
-        pb_xdrop(out);
-        out = NULL;
-    }
-done:
-    pb_frame_shrink(f);
-    cf->next = free_frames;
-    free_frames = cf;
-    return out;
+    return ((host_object *)o)->weak_references != NULL;
 }
 
 /* ---- the types ---- */
 
+/* Of objects with a dict, which their class has emptied by now, none is kept. */
 static void object_dealloc(pb_obj self)
 {
     pb_type *type = self->type;
-    number_drop(((host_object *)self)->number);
-    G.PyObject_Free(self);
+    host_object *o = (host_object *)self;
+    if (o->weak_references != NULL && !(type->flags & PB_TYPE_GC) && pb_entry_keep(o->tag - 1, self))
+        return;
+    pb_entry_drop(o->tag - 1, self);        /* first: what follows may run code that asks for it */
+    if (o->weak_references != NULL)
+        G.PyObject_ClearWeakRefs(self);
+    type->free(self);
     pb_drop(&type->head);
 }
 
@@ -315,7 +117,9 @@ static void function_dealloc(pb_obj self)
 {
     pb_type *type = self->type;
     host_function *f = (host_function *)self;
-    number_drop(f->number);         /* first: what follows may run code that asks for it */
+    if (f->weak_references != NULL && pb_entry_keep(f->tag - 1, self))
+        return;
+    pb_entry_drop(f->tag - 1, self);
     G.PyObject_GC_UnTrack(self);
     if (f->weak_references != NULL)
         G.PyObject_ClearWeakRefs(self);
@@ -342,8 +146,7 @@ static int function_clear(pb_obj self)
     return 0;
 }
 
-/* Only the bridge makes them: an object without a number of its own would be taken for the
- * one that has it. */
+/* Only the bridge makes them, with a number. */
 static pb_obj no_new(pb_obj type, pb_obj args, pb_obj keywords)
 {
     (void)type, (void)args, (void)keywords;
@@ -369,7 +172,7 @@ static pb_type *type_make(const char *name, int size, unsigned flags, pb_slot *s
     return (pb_type *)(void *)G.PyType_FromSpec(&spec);
 }
 
-int pb_hostobj_start(void)
+static pb_type *function_type_make(void)
 {
     static pb_member members[] = {
         {"__vectorcalloffset__", SSIZE_MEMBER, offsetof(host_function, call), READONLY_MEMBER, NULL},
@@ -381,7 +184,7 @@ int pb_hostobj_start(void)
         {NULL, NULL, NULL, NULL, NULL}};
     getset[0].get = (const void *)(intptr_t)G.PyObject_GenericGetDict;
     getset[0].set = (const void *)(intptr_t)G.PyObject_GenericSetDict;
-    pb_slot function_slots[] = {
+    pb_slot slots[] = {
         {50 /* tp_call */, (const void *)(intptr_t)G.PyVectorcall_Call},
         {52 /* tp_dealloc */, (const void *)(intptr_t)function_dealloc},
         {65 /* tp_new */, (const void *)(intptr_t)no_new},
@@ -393,54 +196,155 @@ int pb_hostobj_start(void)
         {72 /* tp_members */, members},
         {73 /* tp_getset */, getset},
         {0, NULL}};
-    pb_slot object_slots[] = {
+    return type_make("pybridge.host_function", (int)sizeof(host_function),
+                     PB_TYPE_GC | PB_TYPE_VECTORCALL | PB_TYPE_METHOD, slots);
+}
+
+static pb_type *object_type_make(void)
+{
+    static pb_member members[] = {
+        {"__weaklistoffset__", SSIZE_MEMBER, offsetof(host_object, weak_references), READONLY_MEMBER, NULL},
+        {NULL, 0, 0, 0, NULL}};
+    pb_slot slots[] = {
         {52 /* tp_dealloc */, (const void *)(intptr_t)object_dealloc},
         {65 /* tp_new */, (const void *)(intptr_t)no_new},
+        {72 /* tp_members */, members},
         {0, NULL}};
-    function_type = type_make("pybridge.host_function", (int)sizeof(host_function),
-                              PB_TYPE_GC | PB_TYPE_VECTORCALL, function_slots);
-    object_type = type_make("pybridge.host_object", (int)sizeof(host_object), 0, object_slots);
+    return type_make("pybridge.host_object", (int)sizeof(host_object), PB_TYPE_BASE, slots);
+}
+
+int pb_hostobj_start(void)
+{
+    function_type = function_type_make();
+    object_type = object_type_make();
     host_key = G.PyUnicode_FromString("__pybridge_host__");
     seen_key = G.PyUnicode_FromString("__pybridge_seen__");
     return function_type != NULL && object_type != NULL && host_key != NULL && seen_key != NULL ? 0 : -1;
 }
 
-/* A handle to the guest's object for host object `number`: the live one, or a fresh one.
- * `reuse`: the number begins a new life.  Otherwise PB_STOP when the host has been told to
- * forget it: a sweep came between the host's looking it up and this call. */
-int64_t pb_host_new(pb_frame *f, int64_t number, int64_t is_function, int64_t reuse)
+/* ---- what the host asks for ---- */
+
+/* The guest class of an entry. new, or NULL when it is gone */
+static pb_obj class_behind(const pb_entry *e)
+{
+    pb_obj found = NULL;
+    if (e == NULL || e->guest_class == NULL)
+        return NULL;
+    if (G.PyWeakref_GetRef != NULL) {
+        (void)G.PyWeakref_GetRef(e->guest_class, &found);
+    } else {
+        found = G.PyWeakref_GetObject(e->guest_class);         /* borrowed */
+        found = found == NULL || found == G._Py_NoneStruct ? NULL : pb_dup(found);
+    }
+    return found;
+}
+
+/* new, or NULL: with an error set, or without one when the class is gone */
+static pb_obj object_make(int64_t number, int64_t kind)
+{
+    pb_obj guest_class = NULL, o;
+    pb_type *type = kind == PB_HOST_FUNCTION ? function_type : object_type;
+    if (kind >= 0) {
+        guest_class = class_behind(pb_entry_find(kind));
+        if (guest_class == NULL)
+            return NULL;
+        type = (pb_type *)(void *)guest_class;
+    }
+    o = G.PyType_GenericAlloc(type, 0);
+    pb_xdrop(guest_class);
+    if (o == NULL)
+        return NULL;
+    ((host_object *)o)->tag = number + 1;
+    if (kind == PB_HOST_FUNCTION)
+        ((host_function *)o)->call = pb_callback_run;
+    return o;
+}
+
+/* A handle to the guest's object for host object `number`: the live one, or a fresh one of the
+ * kind: PB_HOST_PLAIN, PB_HOST_FUNCTION, or the number of the host class whose guest class it
+ * is to have.  `reuse`: the number begins a new life.  PB_STOP when the host has been told to
+ * forget it: a sweep came between the host's looking it up and this call.  PB_STOP with length
+ * 1 when the guest class has gone. */
+int64_t pb_host_new(pb_frame *f, int64_t number, int64_t kind, int64_t reuse)
 {
     int64_t refused = 0, answer;
     pb_thread *t = pb_attach(&refused);
     if (t == NULL)
         return pb_answer(f, refused, 0);
-    if (table_reserve(number) != 0) {
+    pb_entry *e = pb_entry_reserve(number);
+    if (e == NULL) {
         answer = pb_answer(f, PB_WORD(PB_REFUSED, PB_NO_MEMORY), 0);
         goto done;
     }
     if (reuse) {
-        table[number].state = KNOWN;
-    } else if (table[number].state == FORGOTTEN) {
+        e->state = PB_KNOWN;
+    } else if (e->state == PB_FORGOTTEN) {
         answer = pb_answer(f, PB_STOP, 0);
         goto done;
     }
-    pb_obj o = table[number].object;
+    pb_obj o = e->object;
     int fresh = o == NULL;
     if (!fresh) {
         pb_dup(o);
     } else {
-        o = G.PyType_GenericAlloc(is_function ? function_type : object_type, 0);
+        o = object_make(number, kind);
         if (o == NULL) {
-            answer = pb_raised(f);
+            answer = G.PyErr_Occurred() != NULL ? pb_raised(f) : pb_answer(f, PB_WORD(PB_STOP, 1), 0);
+            if (reuse)
+                pb_entry_find(number)->state = PB_FORGOTTEN;
             goto done;
         }
-        ((host_object *)o)->number = number;
-        if (is_function)
-            ((host_function *)o)->call = function_call;
-        table[number].object = o;
+        pb_entry_find(number)->object = o;      /* the table may have moved meanwhile */
     }
     answer = pb_answer(f, PB_WORD(PB_OBJECT, fresh), (int64_t)(intptr_t)o);
 done:
     pb_detach(t);
     return answer;
+}
+
+/* From now on `guest_class` is the class of the objects of host class `number`.  `watchable`:
+ * the host has weak references to them. */
+int64_t pb_host_class_set(pb_frame *f, int64_t number, intptr_t guest_class, int watchable)
+{
+    int64_t refused = 0, answer;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return pb_answer(f, refused, 0);
+    pb_type *type = (pb_type *)guest_class;
+    pb_entry *e = pb_entry_find(number);
+    pb_obj old = NULL, watch = G.PyWeakref_NewRef(&type->head, NULL);
+    if (watch == NULL || e == NULL) {
+        answer = pb_raised(f);
+        goto done;
+    }
+    if (!watchable && type->weaklist_offset == (ssize_t)offsetof(host_object, weak_references))
+        type->weaklist_offset = 0;
+    old = e->guest_class;
+    e->guest_class = watch;
+    watch = NULL;
+    answer = pb_answer(f, PB_NONE, 0);
+done:
+    pb_xdrop(old);
+    pb_xdrop(watch);
+    pb_detach(t);
+    return answer;
+}
+
+/* A handle to the guest class of host class `number`, or PB_STOP when it is gone. */
+int64_t pb_host_class_get(pb_frame *f, int64_t number)
+{
+    int64_t refused = 0, answer;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return pb_answer(f, refused, 0);
+    pb_obj found = class_behind(pb_entry_find(number));
+    answer = found == NULL ? pb_answer(f, PB_STOP, 0) : pb_answer(f, PB_OBJECT, (int64_t)(intptr_t)found);
+    pb_detach(t);
+    return answer;
+}
+
+/* The class of the guest classes that stand for host classes. */
+void pb_host_meta_set(intptr_t type)
+{
+    meta_type = (pb_type *)type;
 }

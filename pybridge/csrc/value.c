@@ -140,6 +140,16 @@ done:
     return status;
 }
 
+/* A bound method of a host function: the host makes its own of the two. */
+static int give_method(pb_frame *f, int64_t *at, pb_obj o /*borrowed*/, int depth)
+{
+    const pb_method_object *m = (const pb_method_object *)(void *)o;
+    if (cell(f, at, PB_WORD(PB_VALUE, PB_METHOD), 0) != 0 || cell(f, at, PB_WORD(PB_TUPLE, 2), 0) != 0
+        || give(f, at, pb_dup(m->function), depth + 1) != 0)
+        return -1;
+    return give(f, at, pb_dup(m->self), depth + 1);
+}
+
 /* slice and range: three attributes */
 static int give_three(pb_frame *f, int64_t *at, int tag, pb_obj o /*borrowed*/, int depth)
 {
@@ -261,6 +271,9 @@ static int give(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
         status = give_three(f, at, PB_RANGE, o, depth);
     else if (o == G._Py_EllipsisObject)
         status = cell(f, at, PB_ELLIPSIS, 0);
+    else if (type == G.PyMethod_Type && by_items(*at, depth)
+             && pb_hostobj_is_function(((pb_method_object *)(void *)o)->function))
+        status = give_method(f, at, o, depth);
     else if (o == G._Py_NotImplementedStruct)
         status = cell(f, at, PB_NOTIMPLEMENTED, 0);
     else if (type == G.PyTuple_Type || type == G.PyFrozenSet_Type || type == G.PySlice_Type) {
@@ -272,14 +285,19 @@ static int give(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
         pb_obj carrier = pb_hostobj_behind(o);          /* borrowed from o */
         if (carrier == NULL)
             return give_object(f, at, o, depth);        /* steals */
-        int64_t number = pb_hostobj_number(carrier);
         /* With its reference: the number is the host object's as long as this one lives. */
-        if (cell(f, at, PB_WORD(PB_HOST, number), (int64_t)(intptr_t)o) == 0)
-            return 0;
-        status = -1;
+        return pb_give_host(f, at, pb_hostobj_number(carrier), o);     /* steals */
     }
     pb_drop(o);
     return status;
+}
+
+int pb_give_host(pb_frame *f, int64_t *at, int64_t number, pb_obj carrier /*steals*/)
+{
+    if (cell(f, at, PB_WORD(PB_HOST, number), (int64_t)(intptr_t)carrier) == 0)
+        return 0;
+    pb_xdrop(carrier);
+    return -1;
 }
 
 void pb_ungive(pb_frame *f, int64_t from, int64_t to)
@@ -289,7 +307,7 @@ void pb_ungive(pb_frame *f, int64_t from, int64_t to)
         int64_t *c = f->cells + 2 * i;
         int tag = PB_TAG(c[0]);
         if (tag == PB_OBJECT || tag == PB_HEAVY || tag == PB_UNKNOWN || tag == PB_HOST)
-            pb_drop((pb_obj)(intptr_t)c[1]);
+            pb_xdrop((pb_obj)(intptr_t)c[1]);
         c[0] = PB_NONE;
     }
     if (exception != NULL) {
@@ -330,7 +348,7 @@ int64_t pb_result(pb_frame *f, pb_obj o /*steals*/)
     }
     const pb_kind *kind = pb_kind_find(o->type);
     if (kind != NULL && kind->word == PB_OBJECT         /* what most objects are */
-        && !(o->type->flags & PB_TYPE_EXCEPTION)) {
+        && !(o->type->flags & PB_TYPE_EXCEPTION) && &o->type->head != G.PyMethod_Type) {
         weigh(o);
         f->base[0] = PB_OBJECT;
         f->base[1] = (int64_t)(intptr_t)o;

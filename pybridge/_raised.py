@@ -93,8 +93,8 @@ def _text(self: BaseException) -> str:
     return ""
 
 
-def _code(filename: str, name: str) -> Any:
-    return _pattern.__code__.replace(co_filename=filename, co_name=name)
+def _code(filename: str, name: str, first: int) -> Any:
+    return _pattern.__code__.replace(co_filename=filename, co_name=name, co_firstlineno=first)
 
 
 def _pattern() -> Any:
@@ -102,14 +102,14 @@ def _pattern() -> Any:
 
 
 def _traceback(
-    entries: tuple[tuple[str, int, str, str], ...], inner: types.TracebackType | None
+    entries: tuple[tuple[str, int, str, str, int], ...], inner: types.TracebackType | None
 ) -> types.TracebackType | None:
     """Host traceback entries for guest frames, in front of `inner`."""
-    for filename, lineno, name, line in reversed(entries):
+    for filename, lineno, name, line, first in reversed(entries):
         _remember(filename, lineno, line)
         # A generator that never ran has a frame: the cheapest real one there is.  At no
         # instruction, else newer hosts show the position of that instead of the line.
-        generator = types.FunctionType(_code(filename, name), {"__name__": "guest"})()
+        generator = types.FunctionType(_code(filename, name, first), {"__name__": "guest"})()
         inner = types.TracebackType(inner, generator.gi_frame, -1, max(lineno, 1))
     return inner
 
@@ -211,6 +211,8 @@ def to_host(proxy: Any, known: dict[int, Any] | None = None) -> BaseException:
             # The guest's stand-in holds the host's exception, whose traceback may hold any
             # proxy, also a neighbour of this one in its chunk: a ring, if this one stayed.
             release(proxy)
+            known[id(proxy)] = proxy, exc  # its number counts; the address may be used again
+            _added(exc, d, known)
             return exc.with_traceback(_traceback(d.entries, exc.__traceback__))
         setattr(exc, _GUEST, proxy)
     elif d.members is not None:
@@ -236,6 +238,19 @@ def to_host(proxy: Any, known: dict[int, Any] | None = None) -> BaseException:
         if d.notes:
             exc.__notes__ = list(d.notes)  # type: ignore[attr-defined]
     return exc
+
+
+def _added(exc: BaseException, d: _Described, known: dict[int, Any]) -> None:
+    """What guest code has added to an exception of the host's on its way."""
+    if d.cause is not None and exc.__cause__ is None and len(known) < _MOST_LINKS:
+        exc.__cause__ = to_host(d.cause, known)
+        exc.__suppress_context__ = d.suppress
+    if d.context is not None and len(known) < _MOST_LINKS:
+        context = to_host(d.context, known)
+        if context is not exc:
+            _chain_end(exc, context)
+    if len(d.notes) > len(getattr(exc, "__notes__", ())):
+        exc.__notes__ = list(d.notes)  # type: ignore[attr-defined]
 
 
 def _made_group(d: _Described, members: list[BaseException]) -> BaseException:
@@ -295,7 +310,42 @@ def _raise_guest(proxy: Any) -> Any:
         error = to_host(proxy)
     finally:
         lib.pb_stack_reserve(before)
-    raise error
+    handled = sys.exc_info()[1]
+    context = error.__context__
+    if handled is None or context is None:
+        raise error
+    # Raising sets the context to what the host is handling; that belongs to the end of the
+    # chain that the guest made.
+    _chain_end(error, handled)
+    try:
+        raise error
+    except BaseException:
+        error.__context__ = context
+        raise
+
+
+def _chain_end(error: BaseException, handled: BaseException) -> None:
+    known = set()
+    last: BaseException | None = error
+    while last is not None and last is not handled and id(last) not in known:
+        known.add(id(last))
+        if last.__context__ is None:
+            if _absent(handled, known):
+                last.__context__ = handled
+            return
+        last = last.__context__
+
+
+def _absent(handled: BaseException, chain: set[int]) -> bool:
+    """Does no link of `handled` stand in the chain already?  Else it would become a ring."""
+    known: set[int] = set()
+    link: BaseException | None = handled
+    while link is not None and id(link) not in known:
+        if id(link) in chain:
+            return False
+        known.add(id(link))
+        link = link.__context__
+    return True
 
 
 def guest_exception(exc: BaseException, thrown: bool = False) -> int:

@@ -18,7 +18,7 @@ import _thread
 import os
 import sys
 
-from pybridge import _guest, _handle, _module, _release, _streams, _table, _values
+from pybridge import _guest, _handle, _module, _release, _streams, _table, _values, _warned
 from pybridge._callback import set_up
 from pybridge._core import ffi, lib
 from pybridge._errors import GuestClosed, StartError
@@ -125,6 +125,7 @@ def _start(python: str | None) -> None:
         _guest.call("begin")
         if settings.host_streams:
             _streams.connect()
+        _warned.set_up()
         _at_exit_and_fork()
     except BaseException as exc:
         if not isinstance(exc, StartError):

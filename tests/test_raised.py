@@ -7,10 +7,12 @@ import builtins
 import gc
 import io
 import os
+import re
 import sys
 import time
 import traceback
 
+import children
 import pytest
 
 import pybridge
@@ -609,3 +611,173 @@ def test_frames_of_the_guest_are_released_with_the_exception(make):
         gc.collect()
         pybridge.statistics()
     assert pybridge.eval("watch()") is None
+
+
+# ---- tools that show exceptions ------------------------------------------------------------
+
+
+@pytest.fixture
+def raiser(tmp_path):
+    """A guest function in a file that raises, below one that calls back."""
+    (tmp_path / "raiser.py").write_text(
+        "def inner(x):\n    y = x\n    return y / 0  # the guest's line\n\n\n"
+        "def outer(f):\n    return f(inner)\n"
+    )
+    path = pybridge.import_module("sys").path
+    path.insert(0, str(tmp_path))
+    pybridge.import_module("sys").modules.pop("raiser", None)
+    module = pybridge.import_module("raiser")
+    path.remove(str(tmp_path))
+    return module
+
+
+def middle(f):
+    return f(1)  # the host's line
+
+
+def fails(raiser):
+    raiser.outer(middle)
+
+
+def test_logging_and_traceback_show_both_sides_in_order(raiser, caplog):
+    import logging
+    import traceback
+
+    try:
+        fails(raiser)
+    except ZeroDivisionError as error:
+        logging.exception("it failed")
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    for shown in (caplog.text, text):
+        at = [
+            shown.index(line)
+            for line in ("raiser.outer(middle)", "return f(inner)", "# the host's line",
+                         "# the guest's line", "ZeroDivisionError: division by zero")
+        ]  # fmt: skip
+        assert at == sorted(at)
+
+
+def test_pytest_shows_the_guests_source(raiser):
+    with pytest.raises(ZeroDivisionError) as caught:
+        fails(raiser)
+    text = str(caught.getrepr(style="long"))
+    assert "???" not in text
+    (line,) = [x for x in text.splitlines() if x.startswith(">") and "# the guest's line" in x]
+    assert line[1:].strip() == "return y / 0  # the guest's line"
+    assert "def inner(x):" in text and "def middle(f):" in text
+
+
+def test_post_mortem_debugging(raiser):
+    import io
+    import pdb
+
+    try:
+        fails(raiser)
+    except ZeroDivisionError as error:
+        traceback = error.__traceback__
+    out = io.StringIO()
+    commands = "where\nlist\nup\nquit\n"
+    debugger = pdb.Pdb(stdin=io.StringIO(commands), stdout=out)
+    debugger.reset()
+    debugger.interaction(None, traceback)
+    shown = out.getvalue()
+    assert "-> return y / 0  # the guest's line" in shown
+    assert re.search(r" 1\s+def inner\(x\):", shown)
+
+
+def test_raising_while_the_host_handles_another_keeps_the_guests_context():
+    space = {}
+    pybridge.exec(
+        "def f():\n"
+        "    try:\n"
+        "        {}['c']\n"
+        "    except KeyError:\n"
+        "        raise ValueError('v')\n",
+        space,
+    )
+    f = space["f"]
+    with pytest.raises(ValueError) as caught:
+        try:
+            raise TypeError("host")
+        except TypeError:
+            f()
+    error = caught.value
+    assert type(error.__context__) is KeyError
+    assert type(error.__context__.__context__) is TypeError
+    assert error.__context__.__context__.__context__ is None
+
+
+def test_a_host_exception_keeps_its_context_and_gets_the_guests():
+    space = {}
+    pybridge.exec(
+        "def call(f):\n    try:\n        1 / 0\n    except ZeroDivisionError:\n        f()\n",
+        space,
+    )
+
+    def fail():
+        try:
+            raise OSError("first")
+        except OSError as error:
+            raise LookupError("second") from error
+
+    with pytest.raises(LookupError) as caught:
+        space["call"](fail)
+    error = caught.value
+    assert type(error.__cause__) is OSError and error.__context__ is error.__cause__
+    assert type(error.__context__.__context__) is ZeroDivisionError
+
+
+def test_what_guest_code_adds_to_a_host_exception_arrives(leakfree):
+    space = {}
+    pybridge.exec(
+        "def add(f):\n"
+        "    try:\n"
+        "        f()\n"
+        "    except BaseException as e:\n"
+        "        e.__notes__ = ['a note']\n"
+        "        raise e from RuntimeError('cause')\n",
+        space,
+    )
+    raised = KeyError("k")
+
+    def fail():
+        raise raised
+
+    try:
+        space["add"](fail)
+    except KeyError as error:
+        assert error is raised
+    assert raised.__notes__ == ["a note"] and repr(raised.__cause__) == "RuntimeError('cause')"
+    raised.__cause__ = raised.__context__ = raised.__traceback__ = None
+    space.clear()
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [StopIteration(7), GeneratorExit(7), SystemExit("bye"), KeyboardInterrupt(), SystemExit(3)],
+    ids=repr,
+)
+def test_exceptions_of_the_interpreter_cross_both_ways(raised):
+    def fail():
+        raise raised
+
+    through = pybridge.eval("lambda f: (f(), 1)")
+    with pytest.raises(type(raised)) as caught:
+        through(fail)
+    assert caught.value is raised
+    name, args = type(raised).__name__, raised.args
+    space = {"args": args}
+    pybridge.exec(f"def f():\n    raise {name}(*args)", space)
+    with pytest.raises(type(raised)) as caught:
+        space["f"]()
+    assert type(caught.value) is type(raised) and caught.value.args == args
+    for attribute in ("value", "code"):
+        assert getattr(caught.value, attribute, None) == getattr(raised, attribute, None)
+
+
+@pytest.mark.parametrize(
+    "code, rc, err", [("3", 3, ""), ("'bye'", 1, "bye\n"), ("", 0, "")], ids=repr
+)
+def test_sys_exit_in_the_guest_ends_the_program(code, rc, err):
+    snippet = f"import pybridge\npybridge.exec({f'import sys; sys.exit({code})'!r})"
+    assert children.run(snippet, rc=rc).err == err

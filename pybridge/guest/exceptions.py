@@ -25,6 +25,11 @@ _TEXT = "__pybridge_text__"
 _NOT_ATTRIBUTES = (_HOST, _SEEN, _TEXT, "__notes__")
 
 
+def own_files():
+    """The list itself: it grows."""
+    return OWN_FILES
+
+
 def describe_exception(exc):
     """All that the host needs to raise the same: see _Described in pybridge/_raised.py."""
     mro = [cls for cls in type(exc).__mro__ if issubclass(cls, BaseException)]
@@ -41,7 +46,12 @@ def describe_exception(exc):
     host = space.get(_HOST) if seen is None else space.pop(_HOST, None)
     if host is not None:
         frames = _frames(exc.__traceback__, seen)
-        return host, seen is not None, (), (), (), frames, None, None, False, (), None, None
+        cause, context = exc.__cause__, exc.__context__  # that guest code has added
+        notes = tuple(getattr(exc, "__notes__", None) or ())
+        return (
+            host, seen is not None, (), (), (), frames, cause, context,
+            exc.__suppress_context__, notes, None, None,
+        )  # fmt: skip
     members = tuple(exc.exceptions) if _GROUP and isinstance(exc, _GROUP) else None
     attributes = []
     for base, names in _ATTRIBUTES.items():
@@ -99,8 +109,9 @@ _MOST_FRAMES = 1000
 
 
 def _frames(traceback, seen):
-    """(file, line number, function, source line or "") from the outermost to the innermost,
-    without those that the host has shown already: from node `seen` on."""
+    """(file, line number, function, source line or "", the function's first line), from the
+    outermost to the innermost, without those that the host has shown already: from node
+    `seen` on."""
     import linecache
 
     frames = []
@@ -111,7 +122,9 @@ def _frames(traceback, seen):
         if filename not in OWN_FILES:
             linecache.checkcache(filename)
             line = linecache.getline(filename, traceback.tb_lineno, frame.f_globals)
-            frames.append((filename, traceback.tb_lineno or 0, code.co_name, line))
+            frames.append(
+                (filename, traceback.tb_lineno or 0, code.co_name, line, code.co_firstlineno)
+            )
         traceback = traceback.tb_next
     return tuple(frames)
 

@@ -481,12 +481,9 @@ def find_module(name, top):
 
 
 _loading = _thread.RLock()
-_FILES = {
-    "arrays": None,
-    "pickled": None,
-    "source": None,
-    "streams": None,
-}  # their modules, once loaded
+_FILES = dict.fromkeys(
+    ("arrays", "pickled", "source", "streams", "warned")
+)  # their modules, once loaded
 # Functions of theirs that are called as if they were here; others are of exceptions.py.
 _FUNCTIONS = {
     "lend_array": "arrays",

@@ -66,7 +66,7 @@ def _caller() -> tuple[str, int, str, dict[Any, Any]]:
 
 
 def _is_ours(frame: FrameType) -> bool:
-    name = frame.f_globals.get("__name__", "")
+    name: str = frame.f_globals.get("__name__", "")
     return name == "pybridge" or name.startswith(("pybridge.", "pybridge-"))
 
 

@@ -30,6 +30,7 @@ from pybridge._errors import (
 from pybridge._finder import install
 from pybridge._future import submit
 from pybridge._handle import release, scope
+from pybridge._native import native
 from pybridge._proxy import Proxy
 from pybridge._records import Record
 from pybridge._source import guest
@@ -55,6 +56,7 @@ __all__ = [
     "guest",
     "import_module",
     "install",
+    "native",
     "release",
     "scope",
     "start",

@@ -152,6 +152,45 @@ static void c_recursion_limit(pb_thread *t)
         *left = (int)fits;
 }
 
+size_t pb_error_offset;
+
+/* Where a thread state keeps its exception: the only word in which a new one is found while
+ * it is pending, and NULL before and after.  With the guest GIL, at start. */
+void pb_error_start(void)
+{
+    enum { WORDS = 96 };
+    const pb_obj *words = (const pb_obj *)(const void *)G.PyThreadState_Get();
+    unsigned char empty[WORDS];
+    size_t found = 0;
+    int candidates = 0;
+
+    for (size_t i = 0; i < WORDS / 2; i++)
+        empty[i] = words[i] == NULL;
+    G.PyErr_SetString(*G.PyExc_RuntimeError, "pybridge is being started");
+    pb_obj error = G.PyErr_Occurred();      /* borrowed: the class */
+    for (size_t i = 2; i < WORDS / 2; i++)
+        if (empty[i] && (uintptr_t)words[i] > 4096 && ((uintptr_t)words[i] & 7) == 0
+            && (words[i] == error || &words[i]->type->head == error)) {
+            candidates++;
+            found = i;
+            break;                          /* up to 3.11 the class is followed by the value */
+        }
+    G.PyErr_Clear();
+    if (candidates == 1 && words[found] == NULL)
+        pb_error_offset = found * sizeof *words;
+}
+
+/* Foreign code on this thread, a C function that host code called by its address, took the
+ * GIL by itself and left an exception.  It must not meet the next call. */
+static void stray(pb_thread *t)
+{
+    if (t->discard)
+        G.PyErr_Clear();
+    else
+        G.PyErr_WriteUnraisable(NULL);
+    t->discard = 0;
+}
+
 int pb_stack_reserve(int use)
 {
     pb_thread *t = &pb_me;
@@ -164,7 +203,7 @@ int pb_stack_reserve(int use)
 
 /* Guest threads and host threads both end up waiting here.  The GIL is not held, or is
  * about to be taken over from this thread's lease. */
-void pb_gil_take(pb_thread *t)
+static void gil_take(pb_thread *t)
 {
     while (t->held == PB_CLAIMED) {         /* for a few microseconds, see lease.c */
         t->inside = 0;
@@ -191,6 +230,13 @@ void pb_gil_take(pb_thread *t)
     t->held = PB_HELD;
     pb_state.crossings++;
     pb_lease_taken(t);
+}
+
+void pb_gil_take(pb_thread *t)
+{
+    gil_take(t);
+    if (PB_UNLIKELY(pb_error_pending(t)))
+        stray(t);
 }
 
 void pb_gil_drop(pb_thread *t)
@@ -259,7 +305,7 @@ void pb_step_in(pb_thread *t, const pb_outside *outside)
     if (t->held == PB_HELD)
         *t->slot = t->tstate;
     else
-        pb_gil_take(t);
+        gil_take(t);
     if (!outside->inside) {                 /* who took the GIL, not through us, drops it */
         t->keep = 0;
         while (!__atomic_compare_exchange_n(&t->held, &(int){PB_HELD}, PB_FREE, 0, __ATOMIC_SEQ_CST,

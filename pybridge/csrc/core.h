@@ -54,6 +54,7 @@ typedef struct pb_thread {
     pb_tstate *slot;            /* * the guest's own word for its current state; in a lease */
     unsigned nested;            /* how many pb_attach_slow ... */
     uint64_t nested_release;    /* ... and a bit for each: drop the GIL again */
+    int discard;                /* an exception left in `tstate` is nobody's: see stray */
     int spare_floats;           /* how many of `floats` there are: see call.c */
     pb_obj floats[PB_SPARE_FLOATS];     /* owned */
 } pb_thread;
@@ -65,12 +66,22 @@ extern __thread __attribute__((tls_model("initial-exec"))) pb_thread pb_me;
 
 void pb_attach_prepare(void);               /* before the guest starts */
 void pb_stack_start(void);                  /* after, with the guest GIL */
+void pb_error_start(void);
 
 /* The parts of pb_attach and pb_detach that are not inlined (below). */
 void pb_gil_take(pb_thread *t);
 void pb_gil_drop(pb_thread *t);
 int64_t pb_attach_slow(pb_thread *t);       /* 0, or the word to answer */
 void pb_detach_nested(pb_thread *t);
+
+/* Is there an exception in this thread's guest state?  Only for its own thread, with or
+ * without the guest GIL. */
+extern size_t pb_error_offset;              /* 0: not known */
+static inline int pb_error_pending(const pb_thread *t)
+{
+    return pb_error_offset != 0 && t->tstate != NULL
+        && *(const pb_obj *)(const void *)((const char *)t->tstate + pb_error_offset) != NULL;
+}
 
 /* Around host code that guest code called: the thread gives up the guest GIL and takes it
  * again, and is then as it was before; `outside` remembers how. */

@@ -176,6 +176,31 @@ void pb_host_meta_set(intptr_t type);
 
 int64_t pb_buffer_get(pb_frame *f, intptr_t object);
 
+/* Native calls: native.c.  A loop is numpy's for one combination of types. */
+#define PB_LOOP_ARGUMENTS 8
+typedef void (*pb_loop_function)(char **, const intptr_t *, const intptr_t *, void *);
+typedef struct pb_loop {
+    pb_loop_function function;
+    void *data;
+    int nin;                /* one result more */
+    char types[PB_LOOP_ARGUMENTS + 1];      /* numpy's type numbers */
+} pb_loop;
+/* Complex numbers by value: as C's own in every calling convention here. */
+typedef struct pb_complex64 { float real, imag; } pb_complex64;
+typedef struct pb_complex128 { double real, imag; } pb_complex128;
+/* 0, or -1: it is not the object that the numbers describe. */
+int pb_loop_find(intptr_t ufunc, int nin, int nout, int ntypes, const char *types, int index, pb_loop *out);
+/* NaN: call the ufunc itself. */
+double pb_loop_d1(const pb_loop *l, double a);
+double pb_loop_d2(const pb_loop *l, double a, double b);
+double pb_loop_d3(const pb_loop *l, double a, double b, double c);
+double pb_loop_d4(const pb_loop *l, double a, double b, double c, double d);
+/* Arguments and result in cells; PB_STOP: call the ufunc itself. */
+int64_t pb_loop_run(const pb_loop *l, pb_frame *f);
+int64_t pb_capsule_read(pb_frame *f, intptr_t capsule);
+int64_t pb_native_enter(pb_frame *f);
+int64_t pb_native_leave(pb_frame *f);
+
 /* Releasing: handle.c.  Runs guest destructors, so never under a host lock; raises
  * nothing.  0, or -1 when the thread could not attach: nothing was released. */
 int pb_release_chunks(int64_t *chunks, int64_t count);  /* addresses of PB_CHUNK words each */

@@ -490,6 +490,9 @@ _FUNCTIONS = {
     "streams_use": "streams",
     "streams_local": "streams",
     "streams_remote": "streams",
+    "native_describe": "native",
+    "native_item": "native",
+    "native_numbers": "native",
 }
 
 

@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Native calls: the C function behind a guest callable, called by the JIT with plain numbers.
 
-Where the C function takes and gives numbers and needs no GIL, what `native` gives is a cffi
-function pointer: in a trace one call with unboxed arguments.  The others are functions made
-as source text for their signature: they give views as pointers, hold the guest's GIL where
-it is needed, or look whether a ufunc's loop left its result to the ufunc itself (csrc/native.c).
-
-Each keeps its guest object alive.  A signature is read (`_signature`), never guessed.
+The guest says what an object is (guest/native.py), its signature is read from what it says
+(`_signature`), never guessed, and `_cfunction` makes the host callable.  A ufunc has inner
+loops instead of one C function: see csrc/native.c.
 """
 
 from __future__ import annotations
 
 from pybridge import _guest, _runtime
-from pybridge._buffer import View
+from pybridge._cfunction import address_check, c_function, compiled, spelled
 from pybridge._convert import STOP, put, take
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
@@ -24,10 +21,9 @@ TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any, Callable
 
-    from pybridge._signature import CType, Signature
+    from pybridge._signature import Signature
 
 _DIRECT = 4  # numbers of doubles for which the core has a function of its own
-_STRUCTS = {"float complex": "pb_complex64", "double complex": "pb_complex128"}
 
 
 def native(f: Any, signature: str | None = None) -> Any:
@@ -61,8 +57,8 @@ def native(f: Any, signature: str | None = None) -> Any:
     if type(f) is int:
         if wanted is None:
             raise TypeError("an address needs a signature: native(address, 'double(double)')")
-        _check_address(f)
-        return _function(f, wanted, None, wanted.raises)
+        address_check(f)
+        return c_function(f, wanted, None, wanted.raises)
     if not isinstance(f, Handle):
         raise TypeError(
             f"the C function behind a guest callable, or at an address, can be called, not a "
@@ -97,14 +93,14 @@ def _agreed(
     chosen = stated if wanted is None else wanted
     if chosen is None:
         raise ConversionError(
-            f"{_name(f)} does not say what it takes and gives: set its argtypes and restype, or "
-            'give the signature, as in native(f, "double(double)")'
+            f"{_name(f)} does not say what it takes and gives: set its argtypes and restype, "
+            'or give the signature, as in native(f, "double(double)")'
         )
     if wanted is not None and stated is not None and not _same(stated, wanted):
         raise ConversionError(f"{_name(f)} is {stated}, not {wanted}")
     if stated is not None:
         chosen.optional = stated.optional
-    return _function(address, chosen, f, (needs_gil and not chosen.nogil) or chosen.raises)
+    return c_function(address, chosen, f, (needs_gil and not chosen.nogil) or chosen.raises)
 
 
 def _same(a: Signature, b: Signature) -> bool:
@@ -113,35 +109,11 @@ def _same(a: Signature, b: Signature) -> bool:
         return False
     pairs = zip((a.result, *a.parameters), (b.result, *b.parameters))
     return all(
-        ffi.typeof(_spelled(x)) is ffi.typeof(_spelled(y))
+        ffi.typeof(spelled(x)) is ffi.typeof(spelled(y))
         if not (x.stars and y.stars)
         else "void" in (x.base, y.base) or (x.base == y.base and x.stars == y.stars)
         for x, y in pairs
     )
-
-
-def _spelled(t: CType) -> str:
-    """The type as cffi takes it in a call."""
-    if t.base == "long double" and not t.stars:
-        raise ConversionError("long double is not passed here: use a function of doubles")
-    if t.base in _STRUCTS or t.base == "long double":
-        return "void *" if t.stars else _STRUCTS[t.base]
-    return f"{t.base} {'*' * t.stars}"
-
-
-def _check_address(address: int) -> None:
-    """An address of code, as far as that can be seen."""
-    if address > 0:
-        try:
-            with open("/proc/self/maps") as maps:
-                for line in maps:
-                    place, rights = line.split()[:2]
-                    low, high = place.split("-")
-                    if int(low, 16) <= address < int(high, 16) and "x" in rights:
-                        return
-        except OSError:  # no such file here: believe it
-            return
-    raise ConversionError(f"no code is at address {address:#x} in this process")
 
 
 # ---- capsules ---------------------------------------------------------------------------
@@ -201,124 +173,6 @@ def _lowlevel(f: Any, facts: list[Any], wanted: Signature | None) -> Any:
     return with_user_data
 
 
-# ---- functions --------------------------------------------------------------------------
-
-
-def _function(address: int, s: Signature, keep: Any, needs_gil: bool) -> Any:
-    """The C function at an address as a host callable."""
-    types = [_spelled(t) for t in s.parameters]
-    pointers = [t for t in s.parameters if t.stars]
-    complexes = [t for t in (s.result, *s.parameters) if _is_complex(t)]
-    if s.optional:
-        types += ["int", "void *"]
-    # Without Cython's int behind the others, where nothing follows it: it is not read, and
-    # in every calling convention here the callee does not mind.
-    pointer = ffi.cast(f"{_spelled(s.result)}(*)({', '.join(types)})", address)
-    if not pointers and not complexes and not needs_gil and not s.optional:
-        return ffi.gc(pointer, _keeping(keep))
-    return _made(pointer, s, keep, needs_gil)
-
-
-def _is_complex(t: CType) -> bool:
-    return t.base in _STRUCTS and not t.stars
-
-
-def _keeping(keep: Any) -> Callable[[Any], None]:
-    """A destructor that does nothing but hold the guest object until then."""
-
-    def kept(_: Any, guest: Any = keep) -> None:
-        pass
-
-    return kept
-
-
-def _made(pointer: Any, s: Signature, keep: Any, needs_gil: bool) -> Any:
-    """A host function, for what a bare pointer does not do."""
-    names = [f"a{i}" for i in range(len(s.parameters))]
-    lines, passed = [], []
-    space: Any = module_dict()
-    for name, t in zip(names, s.parameters):
-        passed.append(name)
-        if t.stars:
-            passed[-1] = f"p_{name}"
-            lines.append(f"p_{name} = {name} if isinstance({name}, CData) else pointer({name}, t_{name})")
-            space[f"t_{name}"] = t
-        elif _is_complex(t):
-            passed[-1] = f"p_{name}[0]"
-            lines.append(f"p_{name} = new(t_{name}); x = complex({name})")
-            lines.append(f"p_{name}.real = x.real; p_{name}.imag = x.imag")
-            space[f"t_{name}"] = ffi.typeof(f"{_STRUCTS[t.base]} *")
-    if s.optional:
-        passed += ["0", "NULL"]
-    call = f"r = call({', '.join(passed)})"
-    if needs_gil:
-        lines += [
-            "frame = frame_get(); mem = frame.mem; word = enter(mem)",
-            "if word: take(frame, word)",
-            f"try: {call}",
-            "finally: word = leave(mem)",
-            "take(frame, word)",
-        ]
-    else:
-        lines.append(call)
-    lines.append("return complex(r.real, r.imag)" if _is_complex(s.result) else "return r")
-    space.update(
-        CData=ffi.CData, NULL=ffi.NULL, call=pointer, enter=lib.pb_native_enter,
-        frame_get=frame_get, keep=keep, leave=lib.pb_native_leave, new=ffi.new,
-        pointer=_pointer, take=take, complex=complex, isinstance=isinstance,
-    )  # fmt: skip
-    return _compiled(names, lines, space, f"The C function {s}.")
-
-
-def _compiled(names: list[str], lines: list[str], space: Any, doc: str) -> Any:
-    body = "\n".join(f"    {line}" for line in lines)
-    source = f"def native_function({', '.join(names)}, /):\n{body}\n"
-    if not names:
-        source = source.replace("(, /)", "()")
-    space["__name__"] = __name__
-    exec(compile(source, "<pybridge native function>", "exec"), space)
-    function = space["native_function"]
-    function.__doc__ = doc
-    return function
-
-
-# ---- pointers ---------------------------------------------------------------------------
-
-# Elements of a view, by PEP 3118 format without its byte order: bases of pointers to them.
-_ELEMENTS = {
-    "d": ("double",), "f": ("float",), "Zd": ("double complex",), "Zf": ("float complex",),
-    "b": ("int8_t", "signed char", "char"), "B": ("uint8_t", "unsigned char", "char"),
-    "c": ("char", "signed char", "unsigned char"), "?": ("_Bool", "uint8_t"),
-    "h": ("int16_t", "short"), "H": ("uint16_t", "unsigned short"),
-    "i": ("int32_t", "int"), "I": ("uint32_t", "unsigned int"),
-    **dict.fromkeys("lqn", ("int64_t", "long", "long long", "intptr_t", "ssize_t", "ptrdiff_t")),
-    **dict.fromkeys("LQN", ("uint64_t", "unsigned long", "unsigned long long", "uintptr_t", "size_t")),
-}  # fmt: skip
-
-
-def _pointer(x: Any, t: CType) -> Any:
-    """What is passed for a pointer parameter, when it is no cffi pointer already."""
-    if x is None:
-        return ffi.NULL
-    if isinstance(x, View):
-        x._check()
-        code = x.format.lstrip("@=<")
-        if t.base != "void" and (t.stars != 1 or t.base not in _ELEMENTS.get(code, ())):
-            raise TypeError(f"a view of {x.format!r} elements is no {t}")
-        if x.readonly and not t.const:
-            raise ValueError(
-                f"a read-only view where the function may write ({t}): give the signature with "
-                "const where it does not"
-            )
-        return ffi.cast(_spelled(t), x._address)
-    if isinstance(x, (list, tuple, bytes)) and t.stars == 1 and t.base not in ("void", *_STRUCTS):
-        return x  # cffi copies it for the call
-    raise TypeError(
-        f"{type(x).__name__} is no {t}: pass a pybridge.view, a cffi pointer, a list of numbers, "
-        "or None"
-    )
-
-
 # ---- ufuncs -----------------------------------------------------------------------------
 
 _CODES = {
@@ -343,14 +197,16 @@ def _ufunc(f: Any, facts: list[Any], wanted: Signature | None) -> Any:
         except ConversionError:
             found = None
         if found is not None and _of_doubles(found) and len(found.parameters) == nin:
-            return _function(address, found, f, False)
+            return c_function(address, found, f, False)
     index = _loop_index(name, types, nin, wanted)
     loop = _loop(f, nin, types, index)
     if loop is None:
-        raise ConversionError(f"ufunc {name!r} has no loop for {types[index]!r} that can be used")
+        raise ConversionError(
+            f"ufunc {name!r} has no loop for {types[index]!r} that can be used"
+        )
     arguments, space = [f"a{i}" for i in range(nin)], module_dict()
     space.update(frame_get=frame_get, frames=frames, loop=loop, put=put, take=take, keep=f)
-    space["general"] = _general(f)
+    space["general"] = _general(f, "" if wanted is None else types[index])
     passed = ", ".join(arguments)
     if types[index] == "d" * nin + "->d" and nin <= _DIRECT:
         space["call"] = getattr(lib, f"pb_loop_d{nin}")
@@ -369,14 +225,14 @@ def _ufunc(f: Any, facts: list[Any], wanted: Signature | None) -> Any:
             "frames.append(frame)",
             f"return general({passed})",
         ]
-    return _compiled(arguments, lines, space, f"The ufunc {name}, {types[index]}, of numbers.")
+    return compiled(arguments, lines, space, f"The ufunc {name}, {types[index]}, of numbers.")
 
 
-def _general(f: Any) -> Callable[..., Any]:
+def _general(f: Any, types: str) -> Callable[..., Any]:
     """The ufunc itself: what its loop did not settle, with numpy's warnings and errors."""
 
     def general(*args: Any) -> Any:
-        return _guest.call("native_item", f, *args)
+        return _guest.call("native_item", f, types, *args)
 
     return general
 
@@ -386,12 +242,18 @@ def _loop_index(name: str, types: tuple[str, ...], nin: int, wanted: Signature |
     if wanted is not None:
         codes = [_CODES.get(str(t), "") for t in (*wanted.parameters, wanted.result)]
         for i, text in enumerate(types):
-            if all(c in known for c, known in zip(text.replace("->", ""), codes)) and len(
-                codes
-            ) == len(text) - 2:
+            if (
+                all(c in known for c, known in zip(text.replace("->", ""), codes))
+                and len(codes) == len(text) - 2
+            ):
                 return i
         raise ConversionError(f"ufunc {name!r} has no loop {wanted}: it has {', '.join(types)}")
-    for accepted, result in (("d", "d"), ("d", _NUMBERS), ("dlq", _NUMBERS), (_NUMBERS, _NUMBERS)):
+    for accepted, result in (
+        ("d", "d"),
+        ("d", _NUMBERS),
+        ("dlq", _NUMBERS),
+        (_NUMBERS, _NUMBERS),
+    ):
         for i, text in enumerate(types):
             if all(c in accepted for c in text[:nin]) and text[-1] in result:
                 return i

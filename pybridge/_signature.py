@@ -253,7 +253,9 @@ class _Parser:
         seen: set[str] = set()
         while _is_name(self._peek()):
             word = self._next()
-            if word in seen or (word in ("except", "noexcept") and seen & {"except", "noexcept"}):
+            if word in seen or (
+                word in ("except", "noexcept") and seen & {"except", "noexcept"}
+            ):
                 self._at -= 1
                 raise self._error(f"{word!r} a second time")
             seen.add(word)

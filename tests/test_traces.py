@@ -202,3 +202,45 @@ def test_a_field_of_a_record_is_a_raw_load_and_the_record_is_never_made(name):
     raw = [op for op in trace.operations if "arrayitem_raw" in op]
     assert {op: raw.count(op) for op in raw} == loads, trace.text()
     assert trace.guards <= 14, trace.text()
+
+
+def native_loop(make: str, call: str) -> traces.Trace:
+    return traces.loop(f"""
+        import pybridge
+        f = {make}
+
+        def measured(n):
+            total = 0.0
+            for i in range(n):
+                total += {call}
+            return total
+    """)
+
+
+def test_a_native_c_function_is_one_c_call_and_allocates_nothing():
+    trace = native_loop(
+        'pybridge.native(pybridge.import_module("ctypes").CDLL("libm.so.6").atan2,'
+        ' "double(double, double)")',
+        "f(1.0, i)",
+    )
+    assert trace.calls == ["call_release_gil_f"], trace.text()
+    assert trace.allocations == [], trace.text()
+    assert trace.guards <= 8, trace.text()
+
+
+def test_a_native_ufunc_is_one_c_call():
+    if not has_numpy():
+        pytest.skip("this guest has no numpy")
+    trace = native_loop(
+        'pybridge.native(pybridge.import_module("numpy").sqrt)',
+        "f(2.5)",
+    )
+    assert trace.calls == ["call_release_gil_f"], trace.text()
+    assert trace.allocations == FRAME_LINK, trace.text()
+    assert trace.guards <= 12, trace.text()
+
+
+def has_numpy() -> bool:
+    import pybridge
+
+    return pybridge.eval("__import__('importlib.util').util.find_spec('numpy')") is not None

@@ -52,7 +52,8 @@ def _ufunc(f):
     special = ()
     module = sys.modules.get("scipy.special")
     if module is not None and getattr(module, f.__name__, None) is f:
-        if all(action == "ignore" for action in module.geterr().values()):
+        actions = module.geterr()
+        if all(actions[what] == "ignore" for what in actions if what != "memory"):
             try:
                 import scipy.special.cython_special as cython_special
             except ImportError:
@@ -69,9 +70,21 @@ def native_numbers(types):
     return bytes(numpy.dtype(code).num for code in types)
 
 
-def native_item(f, *args):
-    """Call a ufunc and give its result as a plain number."""
-    result = f(*args)
+def native_item(f, types, *args):
+    """Call a ufunc and give its result as a plain number.  `types`: with this loop, or ""."""
+    if types:
+        for x, code in zip(args, types):
+            # numpy would cut a Python number to the type it is told.
+            if (
+                isinstance(x, (float, complex))
+                and code not in "fdFD"[2 * isinstance(x, complex) :]
+            ):
+                raise TypeError(
+                    "%r is no argument of the loop %s of %s" % (x, types, f.__name__)
+                )
+        result = f(*args, signature=types)
+    else:
+        result = f(*args)
     return result.item() if hasattr(result, "item") else result
 
 
@@ -91,7 +104,9 @@ def _without_fuse(key):
     """`jv` of `__pyx_fuse_1jv`, `f` of `__pyx_fuse_0_1f`."""
     rest = key[len("__pyx_fuse_") :]
     i = 0
-    while i < len(rest) and (rest[i].isdigit() or (rest[i] == "_" and rest[i + 1 : i + 2].isdigit())):
+    while i < len(rest) and (
+        rest[i].isdigit() or (rest[i] == "_" and rest[i + 1 : i + 2].isdigit())
+    ):
         i += 1
     return rest[i:]
 
@@ -105,14 +120,18 @@ def _cython_function(f):
             return "capsules", found, module_name not in NOGIL
         if hasattr(module, "__pyx_capi__"):
             return "", "its module %s exports no C function of that name" % module_name
-    return "", "it has no C function that can be found: no ufunc, Cython function that its module exports (cpdef), ctypes or cffi function, numba cfunc, or capsule"
+    return "", (
+        "it has no C function that can be found: it is no ufunc, Cython function that its "
+        "module exports (cpdef), ctypes or cffi function, numba cfunc, or capsule"
+    )
 
 
 _CTYPES = {
     "c": "char", "b": "signed char", "B": "unsigned char", "?": "_Bool",
     "h": "short", "H": "unsigned short", "i": "int", "I": "unsigned int",
     "l": "long", "L": "unsigned long", "q": "long long", "Q": "unsigned long long",
-    "f": "float", "d": "double", "g": "long double", "P": "void *", "z": "char *", "Z": "void *",
+    "f": "float", "d": "double", "g": "long double",
+    "P": "void *", "z": "char *", "Z": "void *",
 }  # fmt: skip
 
 

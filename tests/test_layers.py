@@ -28,8 +28,8 @@ ORDER = [
     # the guest's life
     "_runtime",
     # uses
-    "_layout", "_dates", "_elements", "_records", "_view", "_buffer", "_signature", "_cfunction",
-    "_native", "_future", "_converters",
+    "_layout", "_dates", "_elements", "_records", "_view", "_buffer", "_future", "_converters",
+    "_signature", "_cfunction", "_native",
     "_source", "_api", "_imported", "_finder", "_script", "_pickled", "pickle",
     "__init__",
     # programs over the public names

@@ -30,6 +30,7 @@ from pybridge._errors import (
 from pybridge._finder import install
 from pybridge._future import submit
 from pybridge._handle import release, scope
+from pybridge._lowlevel import LowLevel, lowlevel
 from pybridge._native import native
 from pybridge._proxy import Proxy
 from pybridge._records import Record
@@ -44,6 +45,7 @@ __all__ = [
     "ConversionError",
     "GuestClosed",
     "GuestNotFound",
+    "LowLevel",
     "Proxy",
     "Record",
     "StartError",
@@ -56,6 +58,7 @@ __all__ = [
     "guest",
     "import_module",
     "install",
+    "lowlevel",
     "native",
     "release",
     "scope",

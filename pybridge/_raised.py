@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pybridge._convert import Encoder
 
 _GUEST = "__pybridge_guest__"
+FROM_C = "__pybridge_from_c__"  # on an exception that a host function raised to C: _lowlevel
 _TEXT = "__pybridge_text__"
 _MOST_LINKS = 50  # exceptions converted for one that is raised: causes, contexts, groups
 _classes: dict[tuple[str, str, tuple[type, ...]], type] = {}
@@ -303,6 +304,15 @@ def _made(cls: type[BaseException], d: _Described) -> BaseException:
     return exc
 
 
+def _is_from_c(cause: BaseException | None) -> bool:
+    """Did a C function of the host's leave it (lowlevel.c), or one that did not even begin?"""
+    return (
+        FROM_C in getattr(cause, "__dict__", ())
+        or isinstance(cause, KeyboardInterrupt)
+        or (isinstance(cause, RecursionError) and "call the host" in str(cause))
+    )
+
+
 @hidden
 def _raise_guest(proxy: Any) -> Any:
     before = lib.pb_stack_reserve(1)  # it may have come from deep in a recursion
@@ -310,6 +320,9 @@ def _raise_guest(proxy: Any) -> Any:
         error = to_host(proxy)
     finally:
         lib.pb_stack_reserve(before)
+    if type(error) is SystemError and _is_from_c(error.__cause__):
+        # CPython's remark that C code, which could not be told, went on with an exception.
+        error = error.__cause__  # type: ignore[assignment]
     handled = sys.exc_info()[1]
     context = error.__context__
     if handled is None or context is None:
@@ -431,7 +444,7 @@ def _description(exc: BaseException) -> tuple[Any, ...]:
                 if value is not None:
                     attributes.append((name, value))
     for name, value in list(getattr(exc, "__dict__", {}).items()):
-        if type(name) is str and name not in (_GUEST, _TEXT):
+        if type(name) is str and name not in (_GUEST, _TEXT, FROM_C):
             attributes.append((name, value))
     text = None
     function = getattr(type(exc), "__str__", None)

@@ -54,6 +54,7 @@ typedef struct pb_thread {
     pb_tstate *slot;            /* * the guest's own word for its current state; in a lease */
     unsigned nested;            /* how many pb_attach_slow ... */
     uint64_t nested_release;    /* ... and a bit for each: drop the GIL again */
+    pb_obj low_error, kept;     /* owned: see lowlevel.c */
     int discard;                /* an exception left in `tstate` is nobody's: see stray */
     int spare_floats;           /* how many of `floats` there are: see call.c */
     pb_obj floats[PB_SPARE_FLOATS];     /* owned */
@@ -89,6 +90,7 @@ typedef struct pb_outside {
     pb_tstate tstate;
     int inside, held;
 } pb_outside;
+_Static_assert(sizeof(pb_outside) <= sizeof ((pb_low_call *)0)->outside, "room for it");
 pb_thread *pb_step_out(pb_outside *outside);
 void pb_step_in(pb_thread *t, const pb_outside *outside);
 /* Is there stack for host code?  Asked before a step out. */

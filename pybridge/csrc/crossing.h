@@ -28,10 +28,23 @@ static inline int interrupted(pb_thread *t)
     return PB_UNLIKELY(pb_interrupted) && t == pb_main_thread && pb_signals_check() != 0;
 }
 
+/* An exception of a host function that C code called without the guest GIL ends the call that
+ * it happened in.  Gives 1 when there is one, which is pending now. */
+static inline int low_kept(pb_thread *t)
+{
+    if (PB_LIKELY(t->kept == NULL))
+        return 0;
+    pb_obj error = t->kept;
+    t->kept = NULL;
+    G.PyErr_SetObject(&error->type->head, error);
+    pb_drop(error);
+    return 1;
+}
+
 /* The result becomes cells, still attached.  NULL: a guest error is pending. */
 static inline int64_t crossing_result(pb_thread *t, pb_frame *f, pb_obj result /*steals*/)
 {
-    if (PB_UNLIKELY(pb_interrupted) && interrupted(t)) {
+    if (low_kept(t) || (PB_UNLIKELY(pb_interrupted) && interrupted(t))) {
         pb_xdrop(result);
         result = NULL;
     }

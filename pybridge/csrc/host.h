@@ -201,6 +201,25 @@ int64_t pb_capsule_read(pb_frame *f, intptr_t capsule);
 int64_t pb_native_enter(pb_frame *f);
 int64_t pb_native_leave(pb_frame *f);
 
+/* Host functions as C functions: lowlevel.c.  ORDER ENTRIES */
+double pb_low_d0(double x, void *user);
+double pb_low_d1(double x, void *user);
+double pb_low_d2(double x, void *user);
+double pb_low_d3(double x, void *user);
+double pb_low_n0(int n, double *x, void *user);
+double pb_low_n1(int n, double *x, void *user);
+int pb_low_f0(double *in, intptr_t n, double *out, void *user);
+int pb_low_f1(double *in, intptr_t n, double *out, void *user);
+#define PB_LOW_NAN 0x7ff8706200000001   /* bits of the NaN that says: it failed */
+typedef struct pb_low_call {
+    int64_t outside[3];     /* pb_outside */
+    int held;
+} pb_low_call;
+/* For a C function that the host makes by itself: 0, or -1: give 0 without running. */
+int pb_low_enter(pb_low_call *call);
+void pb_low_leave(pb_low_call *call);
+void pb_low_fail(intptr_t exception);   /* steals it */
+
 /* Releasing: handle.c.  Runs guest destructors, so never under a host lock; raises
  * nothing.  0, or -1 when the thread could not attach: nothing was released. */
 int pb_release_chunks(int64_t *chunks, int64_t count);  /* addresses of PB_CHUNK words each */
@@ -217,6 +236,14 @@ void pb_callback_frames_unpark(void);
 #ifndef PB_CFFI
 /* callbacks begin */
 int pb_host_call(pb_frame *f, int64_t number, int64_t nargs, int64_t nkeywords);
+double pb_host_d0(double x, int64_t number);
+double pb_host_d1(double x, int64_t number);
+double pb_host_d2(double x, int64_t number);
+double pb_host_d3(double x, int64_t number);
+double pb_host_n0(int n, double *x, int64_t number);
+double pb_host_n1(int n, double *x, int64_t number);
+int pb_host_f0(double *in, intptr_t n, double *out, int64_t number);
+int pb_host_f1(double *in, intptr_t n, double *out, int64_t number);
 /* callbacks end */
 #endif
 

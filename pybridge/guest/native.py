@@ -205,3 +205,15 @@ def _numba_signature(signature):
         return name + "_t" if name.lstrip("u").startswith("int") else name
 
     return "%s(%s)" % (text(signature.return_type), ", ".join(map(text, signature.args)))
+
+
+def native_lowlevel(address, number, signature, keep):
+    """A scipy.LowLevelCallable of a C function of the host's.  It keeps `keep` alive."""
+    import ctypes
+
+    from scipy import LowLevelCallable
+
+    function = ctypes.CFUNCTYPE(None)(address)
+    function.keep = keep
+    data = ctypes.c_void_p(number) if signature.endswith("void *)") else None
+    return LowLevelCallable(function, data, signature)

@@ -492,6 +492,7 @@ _FUNCTIONS = {
     "streams_remote": "streams",
     "native_describe": "native",
     "native_item": "native",
+    "native_lowlevel": "native",
     "native_numbers": "native",
 }
 

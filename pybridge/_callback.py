@@ -161,6 +161,7 @@ def put_function(frame: Frame, at: int, x: Any) -> int:
 
 _NAMES = ("__name__", "__qualname__", "__module__", "__doc__")
 _dressing = False
+_COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 
 def _callable_encoder(x: Any) -> Encoder | None:
@@ -171,6 +172,9 @@ def _ask(function: Any, attribute: str) -> Any:
     """What a guest reads from the object of a host function: asked for when needed."""
     if attribute == "__signature__":
         return _signature(function)
+    if attribute.startswith("_is_coroutine"):
+        code = getattr(function, "__code__", None)
+        return code is not None and code.co_flags & _COROUTINE != 0
     value = getattr(function, attribute)
     if value is not None and type(value) not in (str, int, float, bool, tuple, dict):
         raise AttributeError(attribute)

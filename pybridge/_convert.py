@@ -67,6 +67,7 @@ RAISE: int = lib.PB_RAISE
 # PB_OBJECT with a length
 LIST_ITERATOR = 1
 MODULE = 2
+COROUTINE = 3
 
 _SMALL = 2048  # bytes: longer text is passed where it lies
 _SCRATCH = 4096
@@ -85,6 +86,7 @@ class _Late:
     classify: Callable[[Any], bool]  # (proxy) -> it is a value after all
     list_iterator: Callable[[int, Any], Any]  # (handle, proxy) -> what iterates
     module: Callable[[int, Any], Any]  # (handle, proxy) -> the proxy of a module
+    coroutine: Callable[[int, Any], Any]  # (handle, proxy) -> the proxy of a coroutine
     converted: Callable[[int, int], Any]  # (n, handle) -> what its class's converter gives
     host_object: Callable[[int, int], Any]  # (number, handle) -> the object
 
@@ -388,10 +390,13 @@ def _get_other(frame: Frame, ints: Any, doubles: Any, at: int, tag: int, n: int)
         return late.host_object(n, payload), at + 1
     if tag == OBJECT or tag == HEAVY or tag == UNKNOWN:
         ints[2 * at] = NONE  # it is ours from here on: see pb_callback_ungive
-    if tag == OBJECT:  # with a length: one of the two special kinds, or has a converter
-        if n > MODULE:
+    if tag == OBJECT:  # with a length: one of the special kinds, or has a converter
+        if n > COROUTINE:
             return _get_converted(frame, n, payload), at + 1
-        make = late.list_iterator if n == LIST_ITERATOR else late.module
+        if n == LIST_ITERATOR:
+            make = late.list_iterator
+        else:
+            make = late.module if n == MODULE else late.coroutine
         return make(payload, adopt(frame, payload)), at + 1
     if tag == HEAVY:
         return adopt_heavy(payload), at + 1

@@ -5,6 +5,8 @@ for them on a CPython host, which serves development and tests."""
 from __future__ import annotations
 
 import gc
+import os
+import sys
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -47,6 +49,22 @@ else:
 
         def module_dict():
             return {}
+
+
+def library_module(name: str) -> Any:
+    """The host's module of this name, if it is loaded and of the standard library."""
+    module = sys.modules.get(name)
+    if module is None or name == "__main__":
+        return None
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return module if name in sys.builtin_module_names else None
+    home = os.path.dirname(os.__file__) + os.sep
+    if "site-packages" not in file and (
+        file.startswith(home) or os.path.realpath(file).startswith(os.path.realpath(home))
+    ):
+        return module
+    return None
 
 
 collect_step = getattr(gc, "collect_step", None)  # PyPy only

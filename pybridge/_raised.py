@@ -28,7 +28,7 @@ from pybridge._core import lib
 from pybridge._errors import ConversionError
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import Handle, adopt, adopt_alone, release
-from pybridge._host import hidden
+from pybridge._host import hidden, library_module
 from pybridge._names import put_arguments
 from pybridge._table import PLAIN, guest_object, put_object
 
@@ -48,13 +48,15 @@ _classes: dict[tuple[str, str, tuple[type, ...]], type] = {}
 def _host_class(described: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Any:
     """The host's class for a guest MRO: (module, name, positions of the bases) each.
 
-    Builtin classes are the host's own.  Others are made once, below the same bases, so that
-    one with two builtin bases (io.UnsupportedOperation) is caught by either.
+    Builtin classes are the host's own, and so are those of the standard library whose module
+    the host has loaded: `except json.JSONDecodeError` catches the guest's.  Others are
+    made once, below the same bases, so that one with two builtin bases
+    (io.UnsupportedOperation) is caught by either.
     """
     made: dict[int, Any] = {}
     for i in range(len(described) - 1, -1, -1):
         module, name, bases = described[i]
-        cls = _builtin(name) if module == "builtins" else None
+        cls = _builtin(name) if module == "builtins" else _of_the_library(module, name)
         if cls is None:
             found = tuple([made[j] for j in bases]) or (Exception,)
             key = (module, name, found)
@@ -70,6 +72,13 @@ def _builtin(name: str) -> Any:
     if cls is None and name.endswith("ExceptionGroup"):
         # The back-port, where the program uses it.
         cls = getattr(sys.modules.get("exceptiongroup"), name, None)
+    return cls if isinstance(cls, type) and issubclass(cls, BaseException) else None
+
+
+def _of_the_library(module: str, name: str) -> Any:
+    cls = getattr(library_module(module), name, None)
+    if cls is None and module.startswith("_"):  # of a C module: the host's may be in Python
+        cls = getattr(library_module(module[1:]), name, None)
     return cls if isinstance(cls, type) and issubclass(cls, BaseException) else None
 
 

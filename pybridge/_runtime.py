@@ -18,7 +18,17 @@ import _thread
 import os
 import sys
 
-from pybridge import _guest, _handle, _module, _release, _streams, _table, _values, _warned
+from pybridge import (
+    _async,
+    _guest,
+    _handle,
+    _module,
+    _release,
+    _streams,
+    _table,
+    _values,
+    _warned,
+)
 from pybridge._callback import set_up
 from pybridge._core import ffi, lib
 from pybridge._errors import GuestClosed, StartError
@@ -126,6 +136,7 @@ def _start(python: str | None) -> None:
         if settings.host_streams:
             _streams.connect()
         _warned.set_up()
+        _async.set_up()
         _at_exit_and_fork()
     except BaseException as exc:
         if not isinstance(exc, StartError):

@@ -28,7 +28,7 @@ from pybridge._convert import put
 from pybridge._errors import ConversionError
 from pybridge._frame import frame_get, frames
 from pybridge._handle import Handle
-from pybridge._host import hidden
+from pybridge._host import hidden, library_module
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -340,8 +340,8 @@ def _same(value: Any) -> tuple[Any, ...]:
     qualname = getattr(value, "__qualname__", None)
     if type(module) is not str or type(qualname) is not str or not callable(value):
         return ()
-    found: Any = sys.modules.get(module)
-    if not _of_the_library(found):
+    found: Any = library_module(module)
+    if found is None:
         return ()
     for part in qualname.split("."):
         found = getattr(found, part, None)
@@ -354,19 +354,6 @@ def _same(value: Any) -> tuple[Any, ...]:
             if answer:
                 return answer  # type: ignore[no-any-return]
     return _guest.call("source.find_same", module, qualname)  # type: ignore[no-any-return]
-
-
-def _of_the_library(module: Any) -> bool:
-    if not isinstance(module, ModuleType) or module.__name__ == "__main__":
-        return False
-    file = getattr(module, "__file__", None)
-    if file is None:
-        return module.__name__ in sys.builtin_module_names
-    home = os.path.dirname(os.__file__) + os.sep
-    inside = file.startswith(home) or os.path.realpath(file).startswith(
-        os.path.realpath(home) + os.sep
-    )
-    return inside and "site-packages" not in file
 
 
 def _check(value: Any) -> None:

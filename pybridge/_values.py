@@ -18,6 +18,7 @@ import sys
 
 from pybridge import _guest
 from pybridge._convert import (
+    COROUTINE,
     MODULE,
     OBJECT,
     VALUE,
@@ -196,7 +197,12 @@ _TABLE: dict[tuple[str, str], _Row] = {
 }
 _NUMBERS = {key: number for number, key in enumerate(_TABLE, 1)}
 # Types with a proxy class of their own
-_SPECIAL = {("builtins", "module"): OBJECT | MODULE << 8}
+_SPECIAL = {
+    ("builtins", "module"): OBJECT | MODULE << 8,
+    ("builtins", "coroutine"): OBJECT | COROUTINE << 8,
+    ("builtins", "async_generator_asend"): OBJECT | COROUTINE << 8,
+    ("builtins", "async_generator_athrow"): OBJECT | COROUTINE << 8,
+}
 _factories: dict[str, Any] = {}
 
 

@@ -781,3 +781,30 @@ def test_exceptions_of_the_interpreter_cross_both_ways(raised):
 def test_sys_exit_in_the_guest_ends_the_program(code, rc, err):
     snippet = f"import pybridge\npybridge.exec({f'import sys; sys.exit({code})'!r})"
     assert children.run(snippet, rc=rc).err == err
+
+
+def test_exceptions_of_the_standard_library_are_the_hosts():
+    import json
+    import queue
+
+    with pytest.raises(json.JSONDecodeError) as caught:
+        pybridge.import_module("json").loads("{")
+    assert caught.value.pos == 1 and caught.value.doc == "{"
+    assert str(caught.value).startswith("Expecting property name")
+    with pytest.raises(queue.Empty):
+        pybridge.import_module("queue").Queue().get_nowait()
+    space = {}
+    pybridge.exec(
+        "import queue\n"
+        "def empty(f):\n"
+        "    try:\n"
+        "        f()\n"
+        "    except queue.Empty:\n"
+        "        return True\n",
+        space,
+    )
+
+    def fail():
+        raise queue.Empty
+
+    assert space["empty"](fail) is True

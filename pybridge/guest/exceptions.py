@@ -151,7 +151,10 @@ def _class_of(described):
     made = {}
     for i in range(len(described) - 1, -1, -1):
         module, name, bases = described[i]
-        cls = getattr(builtins, name, None) if module == "builtins" else None
+        home = builtins if module == "builtins" else _library_module(module)
+        cls = getattr(home, name, None)
+        if cls is None and module.startswith("_"):
+            cls = getattr(_library_module(module[1:]), name, None)
         if not (isinstance(cls, type) and issubclass(cls, BaseException)):
             found = tuple(made[j] for j in bases) or (Exception,)
             key = (module, name, found)
@@ -160,6 +163,19 @@ def _class_of(described):
                 cls = _classes[key] = _class_make(module, name, found)
         made[i] = cls
     return made[0]
+
+
+def _library_module(name):
+    """A module of the standard library, if it is loaded."""
+    import os
+    import sys
+
+    module = sys.modules.get(name)
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return module if name in sys.builtin_module_names else None
+    home = os.path.dirname(os.__file__) + os.sep
+    return module if file.startswith(home) and "site-packages" not in file else None
 
 
 def _class_make(module, name, bases):

@@ -128,6 +128,10 @@ def full_name(cls):
     return module if type(module) is str else "?", name
 
 
+_AWAITED = ("coroutine", "async_generator_asend", "async_generator_athrow")
+_HEAP_TYPE = 1 << 9
+
+
 def class_loaded(module, name):
     """(address, module, name) of a class, as its module has it, if that is imported by now."""
     cls = sys.modules.get(module)
@@ -143,6 +147,8 @@ def facts(x):
     module, name = full_name(cls)
     # `pathlib._local` and the like: modules that moved
     genuine = getattr(sys.modules.get(module), name, None) is cls
+    if module == "builtins" and name in _AWAITED and not cls.__flags__ & _HEAP_TYPE:
+        genuine = True  # these have no name in their module
     if cls is type(sys):
         genuine = sys.version_info < (3, 14)  # later dicts have no version to watch
     return id(cls), module, name, genuine
@@ -152,6 +158,7 @@ def facts(x):
 
 
 _LAZY = ("__annotations__", "__defaults__", "__kwdefaults__")
+_MARKS = ("_is_coroutine", "_is_coroutine_marker")
 
 
 def dress_functions(ask):
@@ -172,6 +179,13 @@ def dress_functions(ask):
             value = ask(self, name)
             self.__dict__[name] = value
             return value
+        if name in _MARKS and ask(self, name):  # an async function
+            import asyncio
+            import inspect
+
+            if name == "_is_coroutine":
+                return asyncio.coroutines._is_coroutine
+            return inspect._is_coroutine_mark
         raise AttributeError("host function has no attribute %r" % name)
 
     cls.__signature__ = property(get_signature, set_signature)
@@ -482,7 +496,7 @@ def find_module(name, top):
 
 _loading = _thread.RLock()
 _FILES = dict.fromkeys(
-    ("arrays", "pickled", "source", "streams", "warned")
+    ("arrays", "coroutines", "pickled", "source", "streams", "warned")
 )  # their modules, once loaded
 # Functions of theirs that are called as if they were here; others are of exceptions.py.
 _FUNCTIONS = {

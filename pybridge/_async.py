@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: MIT
+"""async and await across the border.
+
+    host awaits guest    `await x` makes `x` a task of the guest's loop, which the running loop
+                         of the host hosts (`_loops`), and awaits a future that stands for it
+    guest awaits host    a host coroutine, or other awaitable, crosses as a guest coroutine,
+                         which makes it a task of the host's loop: the one that runs, or one
+                         that the guest's running loop hosts
+
+Cancelling is asked of the task on the other side, which may clean up or refuse.  Context
+variables stay on their side; a task has those of the place where it was awaited.
+
+`SPECIALS` has the methods for proxies; they exist on those of guest classes that have them.
+"""
+
+from __future__ import annotations
+
+from types import CoroutineType
+
+from pybridge import _guest
+from pybridge._convert import fallbacks, late
+from pybridge._handle import Handle, adopt_as
+from pybridge._proxy import Proxy
+from pybridge._raised import to_host
+from pybridge._table import put_object
+
+TYPE_CHECKING = False  # typing costs 20 ms at import
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+    from pybridge._convert import Encoder
+
+_PUMP = "_pybridge_pump"
+_timeout: Any = None  # a class, made when it is needed
+
+
+# ---- the host awaits ------------------------------------------------------------------------
+
+
+def _running() -> Any:
+    """The running loop of this thread, or None.  Does not import asyncio."""
+    import sys
+
+    events = sys.modules.get("asyncio.events")
+    return None if events is None else events._get_running_loop()
+
+
+def _host_guest_loop() -> bool:
+    """Have the running loop host one of the guest's, which is then its running loop."""
+    loop = _running()
+    if loop is None:
+        return False
+    from pybridge import _loops
+
+    if isinstance(loop, _loops.HostedLoop):
+        return False  # the guest's own loop hosts this one
+    enter = getattr(loop, _PUMP, None)
+    if enter is None:
+        if not hasattr(loop, "_set_coroutine_origin_tracking"):
+            raise RuntimeError(
+                f"{type(loop).__name__} cannot host the guest's loop: use one of asyncio's"
+            )
+        pump = _loops.Pump(loop)
+        turn, fd, leave, end, enter = _guest.call("coroutines.hosted", pump.want)
+        pump.begin(turn, fd, leave, end)
+        setattr(loop, _PUMP, enter)
+    enter()
+    return True
+
+
+def _future(x: Any) -> Any:
+    """A host future for a guest awaitable, which has begun."""
+    import asyncio
+
+    from pybridge import _loops
+
+    loop = asyncio.get_running_loop()
+    _host_guest_loop()
+    future = _loops.OtherFuture(loop=loop)
+
+    def finish(kind: str, value: Any) -> None:
+        if kind == "error":
+            value = _error(value)
+        future.finish(kind, value)
+
+    future.cancel_other = _guest.call("coroutines.begin", x, finish)
+    return future
+
+
+def _error(value: Any) -> BaseException:
+    import asyncio
+
+    error = to_host(value)
+    if isinstance(error, TimeoutError) and not isinstance(error, asyncio.TimeoutError):
+        timeout = _timeout_class()(*error.args)  # one class, from Python 3.11 on
+        timeout.__dict__.update(error.__dict__)
+        return timeout.with_traceback(error.__traceback__)  # type: ignore[no-any-return]
+    return error
+
+
+def _timeout_class() -> Any:
+    global _timeout
+    if _timeout is None:
+        import asyncio
+
+        _timeout = type("TimeoutError", (TimeoutError, asyncio.TimeoutError), {})
+    return _timeout
+
+
+def _await(self: Any) -> Any:
+    return _future(self).__await__()
+
+
+def _aiter(self: Any) -> Any:
+    return _guest.call("coroutines.method", self, "__aiter__")
+
+
+def _anext(self: Any) -> Any:
+    return _guest.call("coroutines.method", self, "__anext__")
+
+
+def _aenter(self: Any) -> Any:
+    return _guest.call("coroutines.method", self, "__aenter__")
+
+
+def _aexit(self: Any, kind: Any, error: Any, traceback: Any) -> Any:
+    return _guest.call("coroutines.leave", self, error)
+
+
+SPECIALS: dict[str, Callable[..., Any]] = {
+    "__await__": _await,
+    "__aiter__": _aiter,
+    "__anext__": _anext,
+    "__aenter__": _aenter,
+    "__aexit__": _aexit,
+}
+
+
+class Coroutine(Proxy):
+    """A guest coroutine.  A host task drives it by `send`: that awaits it."""
+
+    __slots__ = ("_pybridge_future", "_pybridge_steps")
+    __class__ = property(lambda self: CoroutineType)
+
+    def _pybridge_begin(self) -> Any:
+        future = _future(self)
+        _set(self, "_pybridge_future", future)
+        steps = future.__await__()
+        _set(self, "_pybridge_steps", steps)
+        return steps
+
+    def _pybridge_begun(self) -> Any:
+        try:
+            return _get(self, "_pybridge_steps")
+        except AttributeError:
+            return None
+
+    def send(self, value: Any) -> Any:
+        """As a coroutine's; inside a running loop it yields futures of that loop."""
+        steps = self._pybridge_begun()
+        if steps is None:
+            if _running() is None:
+                return _guest.call_guest(_guest.get_attribute(self, "send"), value)
+            steps = self._pybridge_begin()
+        return steps.send(value)
+
+    def __next__(self) -> Any:  # what a CPython host's C code calls for send(None)
+        return self.send(None)
+
+    def throw(self, *args: Any) -> Any:
+        """As a coroutine's."""
+        steps = self._pybridge_begun()
+        if steps is None:
+            return _guest.call_guest(_guest.get_attribute(self, "throw"), *args)
+        _get(self, "_pybridge_future").cancel()
+        return steps.throw(*args)
+
+    def close(self) -> None:
+        """As a coroutine's."""
+        if self._pybridge_begun() is None:
+            _guest.call_guest(_guest.get_attribute(self, "close"))
+        else:
+            _get(self, "_pybridge_future").cancel()
+
+
+_set = object.__setattr__
+_get = object.__getattribute__
+
+
+def _coroutine(handle: int, proxy: Any) -> Any:
+    return adopt_as(Coroutine, proxy)
+
+
+def _install() -> None:
+    for name, method in SPECIALS.items():
+        method.__name__ = name
+        method.__qualname__ = f"Proxy.{name}"
+        setattr(Proxy, name, method)
+
+
+# ---- the guest awaits -----------------------------------------------------------------------
+
+
+def _host_loop(want: Any) -> tuple[Any, ...]:
+    """A host loop that the guest's running loop hosts: its functions."""
+    from pybridge import _loops
+
+    loop = _loops.HostedLoop(want)
+    fd = loop.begin()
+    loop.enter()
+    return loop.pump, fd, loop.leave, loop.end
+
+
+class _Starter:
+    """Begins a host awaitable when the guest's coroutine for it begins."""
+
+    __slots__ = ("awaitable",)
+
+    def __init__(self, awaitable: Any) -> None:
+        self.awaitable = awaitable
+
+    def __call__(self, finish: Any) -> Any:
+        import asyncio
+
+        from pybridge import _loops
+
+        task = asyncio.ensure_future(self.awaitable, loop=_running())
+        return _loops.watch(task, finish)
+
+
+def _put_awaitable(frame: Any, at: int, x: Any) -> int:
+    return put_object(frame, at, _guest.call("coroutines.from_host", _Starter(x)))
+
+
+def _awaitable_encoder(x: Any) -> Encoder | None:
+    if isinstance(x, Handle) or isinstance(x, type) or not hasattr(type(x), "__await__"):
+        return None
+    return _put_awaitable
+
+
+def set_up() -> None:
+    """Right after the start."""
+    _guest.call("coroutines.set_up", _host_guest_loop, _host_loop)
+
+
+_install()
+late.coroutine = _coroutine
+fallbacks.insert(0, _awaitable_encoder)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""The bridge's Python in the guest: coroutines that cross.
+
+`_loops.py`, which both interpreters run, says how their event loops share a thread.
+"""
+
+import sys
+
+_host = None  # the functions of pybridge/_async.py
+
+
+class _Finder:
+    """Notices when asyncio is imported: then the guest may ask for the running loop."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "asyncio":
+            return None
+        import importlib.util
+
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        run = spec.loader.exec_module
+
+        def exec_module(module):
+            run(module)
+            _patch(module)
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+def set_up(*functions):
+    """`functions`: is there a running loop of the host's, which now hosts one here?; make a
+    host loop that the loop here hosts."""
+    global _host
+    _host = functions
+    if "asyncio" in sys.modules:
+        _patch(sys.modules["asyncio"])
+    else:
+        sys.meta_path.insert(0, _Finder())
+
+
+def _patch(asyncio):
+    """`get_running_loop` finds the loop of a host that runs one."""
+    events = asyncio.events
+    running, current = events.get_running_loop, events.get_event_loop
+
+    def get_running_loop():
+        """Return the running event loop.  Raise a RuntimeError if there is none."""
+        if events._get_running_loop() is None:
+            _host[0]()
+        return running()
+
+    def get_event_loop():
+        """Return an asyncio event loop."""
+        if events._get_running_loop() is None:
+            _host[0]()
+        return current()
+
+    for module in (asyncio, events):
+        module.get_running_loop, module.get_event_loop = get_running_loop, get_event_loop
+
+
+def _loops():
+    """The shared file as a module of the guest's."""
+    global _shared
+    if _shared is None:
+        import os
+        from importlib.machinery import SourceFileLoader
+
+        path = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_loops.py")
+        module = type(sys)("_pybridge_loops")
+        module.__file__ = path
+        SourceFileLoader(module.__name__, path).exec_module(module)
+        _shared = module
+    return _shared
+
+
+_shared = None
+
+
+def hosted(want):
+    """A loop that the host's drives: its functions."""
+    loop = _loops().HostedLoop(want)
+    fd = loop.begin()
+    loop.enter()
+    return loop.pump, fd, loop.leave, loop.end, loop.enter
+
+
+def begin(awaitable, finish):
+    """Begin a guest awaitable as a task of this thread's loop; the function that cancels it."""
+    import asyncio
+
+    loop = asyncio.events._get_running_loop()
+    return _loops().watch(asyncio.ensure_future(awaitable, loop=loop), finish)
+
+
+async def from_host(start):
+    """A coroutine that stands for a host awaitable, which `start` begins."""
+    import asyncio
+
+    loop = asyncio.events._get_running_loop()
+    loops = _loops()
+    if not isinstance(loop, loops.HostedLoop) and not hasattr(loop, "_pybridge_pump"):
+        loop._pybridge_pump = pump = loops.Pump(loop)
+        turn, fd, leave, end = _host[1](pump.want)
+        pump.begin(turn, fd, leave, end)
+    future = loops.OtherFuture(loop=loop)
+    future.cancel_other = start(future.finish)
+    return await future
+
+
+def method(x, name, *args):
+    """Call a special method as `async with` and `async for` do: looked up on the class."""
+    cls = type(x)
+    for base in cls.__mro__:
+        if name in base.__dict__:
+            found = base.__dict__[name]
+            get = getattr(type(found), "__get__", None)
+            return (found if get is None else get(found, x, cls))(*args)
+    if name in ("__aiter__", "__anext__"):
+        raise TypeError("'async for' requires an object with %s method, got %s"
+                        % (name, cls.__name__))  # fmt: skip
+    if sys.version_info < (3, 11):
+        raise AttributeError(name)
+    raise TypeError("'%s' object does not support the asynchronous context manager protocol"
+                    % cls.__name__)  # fmt: skip
+
+
+def leave(x, exc):
+    """`__aexit__` with an exception, or with none."""
+    if exc is None:
+        return method(x, "__aexit__", None, None, None)
+    return method(x, "__aexit__", type(exc), exc, exc.__traceback__)

@@ -449,15 +449,18 @@ def test_nothing_is_left():
                 assert await m.twice(double) == 6
 
         def counts():
-            for _ in range(4):
+            for _ in range(6):
                 gc.collect()
                 pybridge.eval("__import__('gc').collect()")
+                pybridge.statistics()
             return pybridge.statistics()
 
-        asyncio.run(main())
+        for _ in range(3):
+            asyncio.run(main())
         before = counts()
         for _ in range(10):
             asyncio.run(main())
+            counts()
         after = counts()
         assert after.host_objects <= before.host_objects + 3, (before, after)
         assert after.handles_open <= before.handles_open + 100, (before, after)  # of 1200

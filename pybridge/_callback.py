@@ -19,6 +19,7 @@ from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import BASE, Frame, frame_of_callback
 from pybridge._host import hidden
+from pybridge._linked import settle_answer
 from pybridge._raised import guest_exception
 from pybridge._release import shared
 from pybridge._table import FUNCTION, Weak, guest_object, host_object, objects, put_object
@@ -33,8 +34,9 @@ _FLOAT: int = lib.PB_FLOAT
 
 
 _failed: dict[int, Any] = {}  # by thread
-_AGAIN = (1 << 63) - 1  # csrc/callback.c: HOST_FAILED, HOST_LIMIT
+_AGAIN = (1 << 63) - 1  # csrc/callback.c: HOST_FAILED, HOST_LIMIT, HOST_SETTLE
 _LIMIT = _AGAIN - 1
+_SETTLE = _AGAIN - 2
 
 
 def _entry_failed(_: Any, error: Any, __: Any) -> None:
@@ -50,6 +52,9 @@ def _entry_failed(_: Any, error: Any, __: Any) -> None:
 @hidden
 def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
     frame = frame_of_callback(mem)
+    if number == _SETTLE:
+        settle_answer(frame)
+        return 0
     if frame.keep is not None:
         frame.reset()
     ints = mem.cells

@@ -10,8 +10,8 @@ from three tables that upper layers fill, each keyed by a type or a number:
     decoders[number]    -> function(value) -> host object      (PB_VALUE)
     late                -> the functions below that need proxies and exceptions
 
-A list, dict or set crosses by value, deep; one that contains itself, or is nested deeper
-than 400 levels, is refused.
+Lists, dicts and sets are linked to guest ones: see `_linked`.  Nested deeper than 400 levels
+they are refused, as tuples are.
 
 Threads: a frame has one user.  A container changed by another thread while it is encoded
 raises RuntimeError, or crosses as it was at some moment of the encoding.
@@ -24,7 +24,7 @@ from pybridge._core import ffi, lib
 from pybridge._errors import BridgeError, ConversionError, GuestClosed, StartError
 from pybridge._frame import BASE, Frame, frame_get, frames
 from pybridge._handle import Handle, adopt, adopt_heavy, closed
-from pybridge._host import hidden, list_strategy, utf8
+from pybridge._host import hidden, utf8
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -63,6 +63,9 @@ VALUE: int = lib.PB_VALUE
 STOP: int = lib.PB_STOP
 REFUSED: int = lib.PB_REFUSED
 RAISE: int = lib.PB_RAISE
+LINK: int = lib.PB_LINK
+SAME: int = lib.PB_SAME
+TEXTS: int = lib.PB_TEXTS
 
 # PB_OBJECT with a length
 LIST_ITERATOR = 1
@@ -72,7 +75,6 @@ COROUTINE = 3
 _SMALL = 2048  # bytes: longer text is passed where it lies
 _SCRATCH = 4096
 _DEEPEST = 400  # as DEEPEST_TAKEN in csrc/value.c
-_BULK = 16  # lists of numbers from this length on cross as raw memory
 
 encoders: dict[type, Encoder] = {}
 fallbacks: list[Callable[[Any], Encoder | None]] = []
@@ -89,6 +91,10 @@ class _Late:
     coroutine: Callable[[int, Any], Any]  # (handle, proxy) -> the proxy of a coroutine
     converted: Callable[[int, int], Any]  # (n, handle) -> what its class's converter gives
     host_object: Callable[[int, int], Any]  # (number, handle) -> the object
+    # (frame, position, container, its type, depth) -> next position
+    container: Callable[[Frame, int, Any, type, int], int]
+    settle: Callable[[Frame], None]  # (frame after a crossing whose containers are kept)
+    linked: Callable[[int, int, int, int], Any]  # (index, frame, serial, handle) -> container
 
 
 late = _Late()
@@ -160,23 +166,16 @@ def keep(frame: Frame, x: Any) -> None:
 
 def _put_other(frame: Frame, at: int, x: Any, kind: type) -> int:
     if kind is tuple:
-        return _put_items(frame, at, TUPLE, x, 0)
+        return put_items(frame, at, TUPLE, x, 0)
     return put_at_depth(frame, at, x, kind, 0)
 
 
 def put_at_depth(frame: Frame, at: int, x: Any, kind: type, depth: int) -> int:
     """`put` for what is not a scalar, at a known depth of nesting."""
     if kind is tuple:
-        return _put_items(frame, at, TUPLE, x, depth)
-    if kind is list:
-        return _put_list(frame, at, x, depth)
-    if kind is dict:
-        flat: list[Any] = []
-        for key, value in x.items():
-            flat.append(key)
-            flat.append(value)
-        at = _put_items(frame, at, DICT, flat, depth)
-        return at
+        return put_items(frame, at, TUPLE, x, depth)
+    if kind is list or kind is dict or kind is set:
+        return late.container(frame, at, x, kind, depth)
     if kind is bytes:
         return _put_bytes(frame, at, BYTES, x)
     if kind is complex:
@@ -186,13 +185,11 @@ def put_at_depth(frame: Frame, at: int, x: Any, kind: type, depth: int) -> int:
         frame.doubles[2 * at + 3] = x.imag
         return at + 2
     if kind is slice:
-        return _put_items(frame, at, SLICE, (x.start, x.stop, x.step), depth)
-    if kind is set:
-        return _put_items(frame, at, SET, list(x), depth)
+        return put_items(frame, at, SLICE, (x.start, x.stop, x.step), depth)
     if kind is frozenset:
-        return _put_items(frame, at, FROZENSET, list(x), depth)
+        return put_items(frame, at, FROZENSET, list(x), depth)
     if kind is range:
-        return _put_items(frame, at, RANGE, (x.start, x.stop, x.step), depth)
+        return put_items(frame, at, RANGE, (x.start, x.stop, x.step), depth)
     if x is Ellipsis:
         frame.ints[2 * at] = ELLIPSIS
         return at + 1
@@ -230,11 +227,11 @@ def unconvertible(x: Any) -> ConversionError:
     )
 
 
-def _put_items(frame: Frame, at: int, tag: int, items: Any, depth: int) -> int:
+def put_items(frame: Frame, at: int, tag: int, items: Any, depth: int) -> int:
     if depth >= _DEEPEST:
         raise ConversionError(
-            f"a container nested deeper than {_DEEPEST} levels, or one that contains itself, "
-            "has no copy in the guest: pass a flatter one"
+            f"a container nested deeper than {_DEEPEST} levels cannot cross to the guest: "
+            "pass a flatter one"
         )
     n = len(items)
     if at + 2 * n + 4 > frame.capacity:
@@ -246,14 +243,9 @@ def _put_items(frame: Frame, at: int, tag: int, items: Any, depth: int) -> int:
     for item in items:
         kind = type(item)
         # What may hold itself, or be deep, keeps count of its depth.
-        if (
-            kind is tuple
-            or kind is list
-            or kind is dict
-            or kind is set
-            or kind is frozenset
-            or kind is slice
-        ):
+        if kind is list or kind is dict or kind is set:
+            at = late.container(frame, at, item, kind, depth + 1)
+        elif kind is tuple or kind is frozenset or kind is slice:
             at = put_at_depth(frame, at, item, kind, depth + 1)
         else:
             at = put(frame, at, item)
@@ -261,30 +253,6 @@ def _put_items(frame: Frame, at: int, tag: int, items: Any, depth: int) -> int:
     if done != n:
         raise RuntimeError("a container changed its size while it crossed to the guest")
     return at
-
-
-def _put_list(frame: Frame, at: int, x: list[Any], depth: int) -> int:
-    if len(x) >= _BULK:
-        # PyPy stores a list of floats or of small ints as raw numbers: one copy, one cell.
-        name = list_strategy(x)
-        try:
-            if name == "FloatListStrategy":
-                return _put_numbers(frame, at, FLOATS, ffi.new("double[]", x))
-            if name == "IntegerListStrategy":
-                return _put_numbers(frame, at, INTS, ffi.new("int64_t[]", x))
-        except (TypeError, OverflowError):  # another thread has put something else into it
-            pass
-    return _put_items(frame, at, LIST, x, depth)
-
-
-def _put_numbers(frame: Frame, at: int, tag: int, array: Any) -> int:
-    if at + 2 > frame.capacity:
-        frame.grow(2 * at + 8, at)
-    # The array's length: the list may have another by now.
-    frame.ints[2 * at] = tag | len(array) << 8
-    frame.ints[2 * at + 1] = int(ffi.cast("intptr_t", array))
-    keep(frame, array)
-    return at + 1
 
 
 def put_build(frame: Frame, at: int, factory: Handle, fields: tuple[Any, ...]) -> int:
@@ -304,6 +272,8 @@ def put_build(frame: Frame, at: int, factory: Handle, fields: tuple[Any, ...]) -
 def take(frame: Frame, word: int) -> Any:
     """The result of a crossing, whose first word is `word`; puts the frame back."""
     if frame.keep is not None:
+        if frame.links is not None:
+            return _take_linked(frame, word)
         frame.reset()
     if word == FLOAT:
         x: Any = frame.doubles[1]
@@ -321,6 +291,30 @@ def take(frame: Frame, word: int) -> Any:
         x = _text(frame, 0, word >> 8)
     else:
         return _take_other(frame, word)
+    frames.append(frame)
+    return x
+
+
+@hidden
+def _take_linked(frame: Frame, word: int) -> Any:
+    """`take` after a crossing that passed containers."""
+    if frame.mem.links_used:
+        late.settle(frame)
+    links = frame.links
+    frame.reset()
+    tag = word & 255
+    if tag != LINK and tag != TUPLE and tag != FROZENSET and tag != SLICE and tag != VALUE:
+        return take(frame, word)
+    frame.links = links  # the result may be one of them, or hold it
+    try:
+        mem = frame.mem
+        x, _ = get(frame, mem.cells, ffi.cast("double *", mem.cells), 0)
+    finally:
+        frame.links = None
+    if mem.capacity != BASE:
+        lib.pb_frame_shrink(mem)
+    if frame.keep is not None:
+        check_read(frame)
     frames.append(frame)
     return x
 
@@ -402,6 +396,11 @@ def _get_other(frame: Frame, ints: Any, doubles: Any, at: int, tag: int, n: int)
         return adopt_heavy(payload), at + 1
     if tag == UNKNOWN:
         return _get_unknown(frame, payload), at + 1
+    if tag == LINK:
+        if payload == 0:
+            return frame.links[n], at + 1
+        serial, handle = ints[2 * at + 3], ints[2 * at + 5]
+        return late.linked(n, payload, serial, handle), at + 3
     if tag == BYTES:
         return ffi.unpack(frame.mem.text + payload, n), at + 1
     if tag == BIGINT:

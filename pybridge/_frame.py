@@ -16,6 +16,7 @@ without a call: the chunk too belongs to the frame alone until it is full.
 from __future__ import annotations
 
 import _thread
+from _weakref import ref
 
 from pybridge import _release
 from pybridge._core import ffi, lib
@@ -41,10 +42,13 @@ class Frame:
     integers, because a pointer made from a plain integer is virtual in a trace; `capacity`:
     how many cells.  `scratch`, `buffer`: small texts of arguments, of which `fill` bytes are
     used, the last by cell `last`.  `keep`: what must live until the call returns, or None.
+    `links`: the containers that cross (`_linked`), or None; then `keep` is a list too;
+    `places`: by id, where they are in it, if there are several.
     `chunk`: where new handles go; `words`: the address of its words, of which `used` are used.
     """
 
     __slots__ = (
+        "__weakref__",
         "address",
         "base",
         "buffer",
@@ -54,7 +58,9 @@ class Frame:
         "fill",
         "keep",
         "last",
+        "links",
         "owner",
+        "places",
         "scratch",
         "used",
         "words",
@@ -71,6 +77,9 @@ class Frame:
         self.address = int(_cast("intptr_t", mem))
         self.owner = mem
         self.keep: list[Any] | None = None
+        self.links: Any = None  # a list
+        self.places: dict[int, int] | None = None
+        by_address[self.address] = ref(self)
         self.renew()
         self.scratch = ffi.new("char[]", _SCRATCH)
         self.buffer = ffi.buffer(self.scratch)
@@ -108,11 +117,13 @@ class Frame:
     def reset(self) -> None:
         """Forget what a large argument needed, once the core has taken the arguments."""
         self.keep = None
+        self.links = self.places = None
         self.cells = self.base
         self.capacity = BASE
 
 
 frames: list[Frame] = []
+by_address: dict[int, ref[Frame]] = {}  # each frame; a lost one is found no more
 
 
 def _make() -> Frame:

@@ -22,6 +22,7 @@ from pybridge import (
     _async,
     _guest,
     _handle,
+    _linked,
     _module,
     _release,
     _streams,
@@ -131,6 +132,7 @@ def _start(python: str | None) -> None:
         failure = "its half of the bridge did not load"
         _guest.load()
         set_up()
+        _linked.set_up()
         _interrupts()
         _guest.call("begin")
         if settings.host_streams:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _lock = _thread.RLock()
 objects: list[Any] = []  # by number; None where the number is free, a Weak where it is kept
 _free: list[int] = []
-_numbers: dict[int, int] = {}  # id of a held object -> number
+numbers: dict[int, int] = {}  # id of a held object -> number
 _kept: set[int] = set()  # numbers of which only the core's table holds the guest's object
 _ended: list[Any] = []  # Weak references whose objects have died
 _TAKE = 64
@@ -59,7 +59,7 @@ class Weak(_ref):  # type: ignore[type-arg]
 
 def number_of(x: Any) -> int:
     """The number under which `x` is in the table, or -1."""
-    number = _numbers.get(id(x), -1)
+    number = numbers.get(id(x), -1)
     if number >= 0:
         held = objects[number]
         if held is x or (type(held) is Weak and held() is x):
@@ -107,12 +107,12 @@ def _enter(x: Any, kind: int) -> tuple[Any, bool]:
         objects.append(None)
     number = _free.pop()
     objects[number] = x
-    _numbers[id(x)] = number
+    numbers[id(x)] = number
     word = lib.pb_host_new(frame.mem, number, kind, 1)
     if word & 255 != lib.PB_OBJECT:
         objects[number] = None
-        if _numbers.get(id(x)) == number:
-            del _numbers[id(x)]
+        if numbers.get(id(x)) == number:
+            del numbers[id(x)]
         _free.append(number)
         if word == _CLASS_GONE:
             frames.append(frame)
@@ -123,17 +123,46 @@ def _enter(x: Any, kind: int) -> tuple[Any, bool]:
     return proxy, word >> 8 != 0
 
 
+def live(x: Any) -> Any:
+    """A proxy for the guest's object that stands for `x` now, or None.  For containers, which
+    the core makes with their items."""
+    with _lock:
+        number = number_of(x)
+        if number < 0:
+            return None
+        frame = frame_get()
+        word = lib.pb_host_live(frame.mem, number)
+        if word != lib.PB_OBJECT:
+            return take(frame, word)
+        proxy = adopt_alone(frame.ints[1])
+        frames.append(frame)
+        return proxy
+
+
+def number_new(x: Any) -> int:
+    """A number for a container that the guest keeps; the core is told by the caller."""
+    if _release.shared.dropped > _MANY:
+        forget_dropped()
+    with _lock:
+        number = _free.pop() if _free else len(objects)
+        if number == len(objects):
+            objects.append(None)
+        objects[number] = x
+        numbers[id(x)] = number
+        return number
+
+
 def forget_dropped() -> None:
     """Forget the host objects that the guest has dropped."""
     if _release.shared.dropped == 0 and not _ended and not _kept:
         return
     forgotten = []  # their own destructors run after the lock is given back
-    numbers = ffi.new("int64_t[]", _TAKE)
+    dropped = ffi.new("int64_t[]", _TAKE)
     with _lock:
         while True:
-            n = lib.pb_dropped_take(numbers, _TAKE)
+            n = lib.pb_dropped_take(dropped, _TAKE)
             for i in range(n):
-                number = numbers[i]
+                number = dropped[i]
                 if number < 0:
                     _kept.add(-1 - number)
                 else:
@@ -154,8 +183,8 @@ def _forget(number: int) -> Any:
     x = objects[number]
     objects[number] = None
     key = x.key if type(x) is Weak else id(x)
-    if _numbers.get(key) == number:
-        del _numbers[key]
+    if numbers.get(key) == number:
+        del numbers[key]
     _kept.discard(number)
     _free.append(number)
     return x
@@ -206,7 +235,7 @@ def put_object(frame: Frame, at: int, proxy: Any) -> int:
 
 def held() -> int:
     """How many host objects the guest holds."""
-    return len(_numbers)
+    return len(numbers)
 
 
 def host_object(number: int, handle: int) -> Any:

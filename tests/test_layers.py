@@ -23,8 +23,8 @@ ORDER = [
     # handles and cells
     "_release", "_frame", "_handle", "_convert", "_names",
     # objects
-    "_iterate", "_guest", "_table", "_values", "_raised", "_operators", "_proxy", "_module",
-    "_callback", "_streams", "_warned", "_loops", "_async",
+    "_iterate", "_guest", "_table", "_linked", "_values", "_raised", "_operators", "_proxy",
+    "_module", "_callback", "_streams", "_warned", "_loops", "_async",
     # the guest's life
     "_runtime",
     # uses

@@ -668,7 +668,7 @@ def test_what_is_no_context_manager_says_so(make):
 def test_nothing_leaks(make, leakfree):
     for _ in range(30):
         x = make("Plain()")
-        x.y = [x.method, make("{}")]
+        x.y = (x.method, make("{}"))  # a list would be a cycle through both heaps
         x.y  # noqa: B018
         with pytest.raises(AttributeError):
             x.z  # noqa: B018

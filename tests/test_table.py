@@ -59,9 +59,9 @@ def test_an_entry_that_an_interrupt_left_behind_is_not_believed():
 
     number = len(_table.objects)
     _table.objects.append(None)
-    _table._numbers[id(f)] = number
+    _table.numbers[id(f)] = number
     assert pybridge.eval("lambda f: f()")(f) == "called"
-    assert _table._numbers[id(f)] != number
+    assert _table.numbers[id(f)] != number
 
 
 def test_a_number_that_a_sweep_forgets_meanwhile_is_not_used(monkeypatch):

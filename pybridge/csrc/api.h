@@ -37,7 +37,7 @@ struct pb_type {
     ssize_t vectorcall_offset;  /* 56 */
     void *getattr, *setattr, *async;
     pb_obj (*repr)(pb_obj);
-    struct { pb_obj (*binary[6])(pb_obj, pb_obj); } *number;    /* 96 */
+    struct { pb_obj (*binary[29])(pb_obj, pb_obj); } *number;    /* 96 */
     void *sequence, *mapping, *hash, *call, *str, *getattro, *setattro;
     struct { int (*get)(pb_obj, void *, int); void *release; } *buffer; /* 160 */
     unsigned long flags;        /* 168 */
@@ -51,7 +51,8 @@ struct pb_type {
     pb_obj dict;
     void *descr_get, *descr_set;
     ssize_t dictoffset;
-    void *init, *alloc, *new;
+    void *init, *alloc;
+    pb_obj (*new)(pb_type *, pb_obj, pb_obj);   /* 312 */
     void (*free)(void *);       /* 320 */
 };
 _Static_assert(offsetof(struct pb_type, basicsize) == 32, "layout of a type");

@@ -314,6 +314,7 @@ void pb_step_in(pb_thread *t, const pb_outside *outside)
         t->tstate = outside->tstate;        /* a thread of the guest may end, and its state */
     }
     t->inside = outside->inside;
+    t->turns++;
     errno = saved;
 }
 

@@ -157,7 +157,7 @@ int64_t pb_call(pb_frame *f, intptr_t callable, int64_t nargs, intptr_t names)
     pb_drop((pb_obj)callable);
     word = crossing_result(t, f, result);
     arguments_drop(&a, t);              /* after the result, which may be one of them */
-    pb_detach(t);
+    crossing_leave(t, f);
     return word;
 }
 
@@ -178,7 +178,7 @@ int64_t pb_call_method(pb_frame *f, intptr_t self, intptr_t name, int64_t nargs,
     pb_drop((pb_obj)self);
     word = crossing_result(t, f, result);
     arguments_drop(&a, t);              /* after the result, which may be one of them */
-    pb_detach(t);
+    crossing_leave(t, f);
     return word;
 }
 

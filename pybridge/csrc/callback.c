@@ -28,7 +28,8 @@ typedef struct callback_frame {
 } callback_frame;
 
 /* Numbers that no host object has: _AGAIN and _LIMIT in pybridge/_callback.py. */
-static const int64_t HOST_FAILED = INT64_MAX, HOST_LIMIT = INT64_MAX - 1;
+static const int64_t HOST_FAILED = INT64_MAX, HOST_LIMIT = INT64_MAX - 1,
+    HOST_SETTLE = INT64_MAX - 2;
 
 static callback_frame *free_frames;
 static int64_t frames_made;
@@ -145,7 +146,15 @@ static pb_obj take_answer(pb_frame *f)
         G.PyErr_SetString(*G.PyExc_RecursionError, "the host could not begin the callback: its recursion limit is reached");
         return NULL;
     }
-    return pb_take(f, &at);
+    pb_obj out = pb_take(f, &at);
+    if (PB_UNLIKELY(f->links_used) && pb_linked_finish(f) > 0) {    /* the host's to number */
+        pb_outside outside;
+        pb_thread *t = pb_step_out(&outside);
+        (void)host_call(f, HOST_SETTLE, 0, 0);
+        pb_step_in(t, &outside);
+        t->turns--;             /* no code of the program has run */
+    }
+    return out;
 }
 
 /* PyPy stops a recursion by the stack that it has used.  If that happens before its code for

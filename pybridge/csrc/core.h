@@ -11,6 +11,7 @@
  *     kind      what becomes of each guest type
  *     hosttable hostobj callback        host objects in the guest, calls of the host
  *     value     cells to guest objects and back
+ *     linked    host lists, dicts and sets as the guest's own
  *     call, operate, handle                     the crossings
  *     signals, start                            process-wide state
  *
@@ -56,6 +57,8 @@ typedef struct pb_thread {
     uint64_t nested_release;    /* ... and a bit for each: drop the GIL again */
     pb_obj low_error, kept;     /* owned: see lowlevel.c */
     int discard;                /* an exception left in `tstate` is nobody's: see stray */
+    int64_t turns;              /* how often control came to the guest: see linked.c */
+    pb_obj linking;             /* borrowed: the container that linked.c is at work on */
     int spare_floats;           /* how many of `floats` there are: see call.c */
     pb_obj floats[PB_SPARE_FLOATS];     /* owned */
 } pb_thread;
@@ -130,6 +133,7 @@ static inline pb_thread *pb_attach(int64_t *refused)
     else
         pb_gil_take(t);
     pb_state.entered++;
+    t->turns++;
     return t;
 }
 
@@ -186,6 +190,8 @@ pb_entry *pb_entry_find(int64_t number);            /* valid until the next rese
 pb_entry *pb_entry_reserve(int64_t number);         /* likewise; NULL without memory */
 /* Called by the destructor of `o`, which carries the number. */
 void pb_entry_drop(int64_t number, pb_obj o);
+/* From now on `o` carries the number, which begins a new life; 0 or -1 without memory. */
+int pb_entry_set(int64_t number, pb_obj o /*borrowed*/);
 /* Likewise, before: 1 when the table takes a reference, so that `o` lives on. */
 int pb_entry_keep(int64_t number, pb_obj o);
 
@@ -205,6 +211,9 @@ int pb_hostobj_is_watched(pb_obj o);
 pb_obj pb_callback_run(pb_obj self, const pb_obj *args, size_t nargsf, pb_obj names);
 
 /* ---- value.c ---- */
+int pb_cell_add(pb_frame *f, int64_t *at, int64_t word, int64_t payload);
+/* pb_take at a known depth of nesting. */
+pb_obj pb_take_at(const pb_frame *f, int64_t *at, int depth);
 /* Write `o` as cells from *at on; always consumes it.  0, or -1 with a guest error set. */
 int pb_give(pb_frame *f, int64_t *at, pb_obj o /*steals*/);
 /* A cell for host object `number`; the carrier, if not NULL, belongs to it. 0, or -1 with an
@@ -220,8 +229,22 @@ pb_obj pb_take(const pb_frame *f, int64_t *at);
 /* Likewise without a new reference when the cell holds a handle: *owned says which. */
 pb_obj pb_take_borrowed(const pb_frame *f, int64_t *at, int *owned);
 
-
-
+/* ---- linked.c ---- */
+extern pb_type *pb_linked_types[3];
+static inline int pb_is_linked(const pb_head *o)
+{
+    return o->type == pb_linked_types[0] || o->type == pb_linked_types[1] || o->type == pb_linked_types[2];
+}
+/* What PB_LINK says, *at being the cell after it. new, or NULL with a guest error set */
+pb_obj pb_linked_take(pb_frame *f, int64_t *at, int64_t index, intptr_t handle, int depth);
+/* Give a linked container: 1 when it is linked no more and nothing was done; 0, which
+ * consumed `o`; or -1. */
+int pb_linked_give(pb_frame *f, int64_t *at, pb_obj o /*steals on 0*/);
+/* Write what guest code in C did to this crossing's containers through to the host's.  May
+ * be called with an error set, and keeps it.  0, or -1 with an error set. */
+int pb_linked_push_all(pb_frame *f);
+/* Let go of this crossing's containers but those that the guest keeps: how many. */
+int64_t pb_linked_finish(pb_frame *f);
 
 /* ---- buffer.c ---- */
 void pb_buffer_drop(pb_buffer *buffer /*steals*/);

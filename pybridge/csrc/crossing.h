@@ -44,17 +44,26 @@ static inline int low_kept(pb_thread *t)
 /* The result becomes cells, still attached.  NULL: a guest error is pending. */
 static inline int64_t crossing_result(pb_thread *t, pb_frame *f, pb_obj result /*steals*/)
 {
-    if (low_kept(t) || (PB_UNLIKELY(pb_interrupted) && interrupted(t))) {
+    if (low_kept(t) || (PB_UNLIKELY(pb_interrupted) && interrupted(t))
+        || (PB_UNLIKELY(f->links_used) && pb_linked_push_all(f) != 0)) {
         pb_xdrop(result);
         result = NULL;
     }
     return pb_result(f, result);
 }
 
+/* The end of a crossing that may have passed containers, when its arguments are dropped. */
+static inline void crossing_leave(pb_thread *t, pb_frame *f)
+{
+    if (PB_UNLIKELY(f->links_used))
+        (void)pb_linked_finish(f);
+    pb_detach(t);
+}
+
 static inline int64_t crossing_end(pb_thread *t, pb_frame *f, pb_obj result /*steals*/)
 {
     int64_t word = crossing_result(t, f, result);
-    pb_detach(t);
+    crossing_leave(t, f);
     return word;
 }
 
@@ -62,13 +71,13 @@ static inline int64_t crossing_end(pb_thread *t, pb_frame *f, pb_obj result /*st
  * interrupt takes its place); `failed`: a guest error is pending. */
 static inline int64_t crossing_end_plain(pb_thread *t, pb_frame *f, int failed, int64_t word, int64_t payload)
 {
-    if (interrupted(t)) {
+    if (interrupted(t) || (PB_UNLIKELY(f->links_used) && pb_linked_push_all(f) != 0)) {
         if (!failed && PB_TAG(word) == PB_OBJECT)
             pb_drop((pb_obj)(intptr_t)payload);
         failed = 1;
     }
     word = failed ? pb_raised(f) : pb_answer(f, word, payload);
-    pb_detach(t);
+    crossing_leave(t, f);
     return word;
 }
 

@@ -25,6 +25,9 @@ int pb_frame_open(pb_frame *f, int64_t index)
     f->text_capacity = BASE_TEXT;
     f->text_used = 0;
     f->index = index;
+    f->links = NULL;
+    f->numbers = NULL;
+    f->links_used = f->links_capacity = f->links_serial = 0;
     if (f->base != NULL && f->text != NULL)
         return 0;
     free(f->base);
@@ -41,6 +44,8 @@ void pb_frame_close(pb_frame *f)
     pb_frame_shrink(f);
     free(f->base);
     free(f->text);
+    free(f->links);             /* what they hold, if the host was interrupted, is lost */
+    free(f->numbers);
     f->cells = f->base = NULL;
     f->text = NULL;
 }

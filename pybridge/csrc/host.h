@@ -59,7 +59,15 @@ enum {
     PB_VALUE,      /* to the host: length: the number of a converter; its value follows */
     PB_STOP,       /* the iterator has no more */
     PB_REFUSED,    /* length: one of the reasons below */
-    PB_RAISE       /* to the guest, from a callback: payload: an exception, borrowed */
+    PB_RAISE,      /* to the guest, from a callback: payload: an exception, borrowed */
+    PB_LINK,       /* To the guest: a host container, the length-th of this crossing; payload:
+                      the guest's object for it, borrowed, or 0: make one; its items follow as
+                      a list, dict or set.  To the host: likewise; payload 0: of this frame's
+                      own crossing; otherwise the address of the other frame, and two cells
+                      follow: the guest's object, new, and the serial of that crossing */
+    PB_SAME,       /* to the guest: the length-th container of this crossing again */
+    PB_TEXTS       /* to the guest: a list; length texts, UTF-8, end to end at payload; the
+                      payload of the next cell: the address of their lengths, int64_t */
 };
 
 /* ORDER REASONS: pybridge/_raised.py */
@@ -99,6 +107,11 @@ typedef struct pb_frame {
     int64_t text_used;
     int64_t index;          /* of a callback's frame; -1 for the host's own */
     int64_t given;          /* of a callback's frame: cells that may hold handles not yet taken */
+    /* Host containers of this crossing (linked.c).  Afterwards: those that the guest keeps,
+     * and in `numbers` which they were; there the host writes the numbers they get. */
+    intptr_t *links;        /* owned */
+    int64_t *numbers;
+    int64_t links_used, links_capacity, links_serial;
 } pb_frame;
 
 /* Words that both sides read without a call. */
@@ -173,6 +186,12 @@ int64_t pb_host_new(pb_frame *f, int64_t number, int64_t kind, int64_t reuse);
 int64_t pb_host_class_set(pb_frame *f, int64_t number, intptr_t guest_class, int watchable);
 int64_t pb_host_class_get(pb_frame *f, int64_t number);
 void pb_host_meta_set(intptr_t type);
+
+/* Linked containers: linked.c. */
+int64_t pb_linked_start(pb_frame *f, intptr_t module);
+int64_t pb_linked_settle(pb_frame *f, pb_frame *settled);
+int64_t pb_linked_number(pb_frame *f, intptr_t object, int64_t number);
+int64_t pb_host_live(pb_frame *f, int64_t number);
 
 int64_t pb_buffer_get(pb_frame *f, intptr_t object);
 

@@ -68,6 +68,32 @@ void pb_entry_drop(int64_t number, pb_obj o)
     pb_xdrop(watch);
 }
 
+int pb_entry_set(int64_t number, pb_obj o)
+{
+    pb_entry *e = pb_entry_reserve(number);
+    if (e == NULL)
+        return -1;
+    e->state = PB_KNOWN;
+    e->object = o;
+    return 0;
+}
+
+/* A handle to the guest's object for host object `number`, or PB_NONE: it has none now. */
+int64_t pb_host_live(pb_frame *f, int64_t number)
+{
+    int64_t refused = 0, answer;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return pb_answer(f, refused, 0);
+    const pb_entry *e = pb_entry_find(number);
+    if (e == NULL || e->object == NULL || e->state == PB_FORGOTTEN)
+        answer = pb_answer(f, PB_NONE, 0);
+    else
+        answer = pb_answer(f, PB_OBJECT, (int64_t)(intptr_t)pb_dup(e->object));
+    pb_detach(t);
+    return answer;
+}
+
 int pb_entry_keep(int64_t number, pb_obj o)
 {
     pb_entry *e = pb_entry_find(number);

@@ -36,6 +36,11 @@ static int cell(pb_frame *f, int64_t *at, int64_t word, int64_t payload)
     return 0;
 }
 
+int pb_cell_add(pb_frame *f, int64_t *at, int64_t word, int64_t payload)
+{
+    return cell(f, at, word, payload);
+}
+
 static int64_t bits_of(double value)
 {
     int64_t bits;
@@ -282,12 +287,20 @@ static int give(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
             return 0;
         status = -1;
     } else {
+        if (pb_is_linked(o)) {
+            status = pb_linked_give(f, at, o);
+            if (status == 0)
+                return 0;
+            if (status < 0)
+                goto done;
+        }
         pb_obj carrier = pb_hostobj_behind(o);          /* borrowed from o */
         if (carrier == NULL)
             return give_object(f, at, o, depth);        /* steals */
         /* With its reference: the number is the host object's as long as this one lives. */
         return pb_give_host(f, at, pb_hostobj_number(carrier), o);     /* steals */
     }
+done:
     pb_drop(o);
     return status;
 }
@@ -425,6 +438,20 @@ static pb_obj take_numbers(const int64_t *items, int64_t n, int floats)
     return list;
 }
 
+static pb_obj take_texts(const char *text, const int64_t *lengths, int64_t n)
+{
+    pb_obj list = G.PyList_New(n);
+    for (ssize_t i = 0; list != NULL && i < n; i++) {
+        pb_obj item = G.PyUnicode_DecodeUTF8(text, lengths[i], "surrogatepass");
+        if (item == NULL || G.PyList_SetItem(list, i, item) != 0) {    /* steals item */
+            pb_drop(list);
+            return NULL;
+        }
+        text += lengths[i];
+    }
+    return list;
+}
+
 /* A guest callable applied to a tuple of n taken items. */
 static pb_obj take_call(const pb_frame *f, int64_t *at, int64_t n, pb_obj callable /*borrowed*/, int depth)
 {
@@ -504,6 +531,13 @@ static pb_obj take(const pb_frame *f, int64_t *at, int depth)
         return take_numbers(address, n, 1);
     case PB_INTS:
         return take_numbers(address, n, 0);
+    case PB_TEXTS:
+        *at += 1;
+        return take_texts(address, (const int64_t *)(intptr_t)c[3], n);
+    case PB_LINK:       /* a frame is changed only by whoever takes from it: us */
+        return pb_linked_take((pb_frame *)(uintptr_t)f, at, n, payload, depth);
+    case PB_SAME:
+        return pb_dup((pb_obj)f->links[n]);
     case PB_SLICE:
         return take_slice(f, at, depth);
     case PB_RANGE:
@@ -514,6 +548,11 @@ static pb_obj take(const pb_frame *f, int64_t *at, int depth)
         G.PyErr_SetString(*G.PyExc_SystemError, "pybridge: a cell with an unknown tag");
         return NULL;
     }
+}
+
+pb_obj pb_take_at(const pb_frame *f, int64_t *at, int depth)
+{
+    return take(f, at, depth);
 }
 
 pb_obj pb_take(const pb_frame *f, int64_t *at)

@@ -428,6 +428,7 @@ def main_namespace():
 
 def namespace_of(names):
     """A guest namespace that begins with `names`, a plain dict; and what it begins with."""
+    names = dict(names)
     names.setdefault("__builtins__", __builtins__)
     names.setdefault("__name__", "__main__")
     return names, list(names.items())
@@ -496,7 +497,7 @@ def find_module(name, top):
 
 _loading = _thread.RLock()
 _FILES = dict.fromkeys(
-    ("arrays", "coroutines", "pickled", "source", "streams", "warned")
+    ("arrays", "coroutines", "linked", "pickled", "source", "streams", "warned")
 )  # their modules, once loaded
 # Functions of theirs that are called as if they were here; others are of exceptions.py.
 _FUNCTIONS = {

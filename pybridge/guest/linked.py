@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""The methods of linked containers (csrc/linked.c, pybridge/_linked.py), in the guest.
+
+Each method of list, dict and set first has the items fetched if host code may have run since
+(`fresh`); each that changes something writes the change through to the host's container.
+
+csrc/linked.c puts here the types and three functions.
+"""
+
+list_type = dict_type = set_type = None
+fresh = push = difference = None
+
+_CHANGING = {
+    list: "__delitem__ __iadd__ __imul__ __init__ __setitem__ append clear extend insert pop "
+    "remove reverse sort",
+    dict: "__delitem__ __init__ __ior__ __setitem__ clear pop popitem setdefault update",
+    set: "__iand__ __init__ __ior__ __isub__ __ixor__ add clear difference_update discard "
+    "intersection_update pop remove symmetric_difference_update update",
+}
+_READING = {
+    list: "__add__ __mul__ __reversed__ __rmul__ copy count index",
+    dict: "__or__ __reversed__ __ror__ copy get items keys values",
+    set: "__and__ __or__ "
+    "__rand__ __ror__ __rsub__ __rxor__ __sub__ __xor__ copy difference intersection "
+    "isdisjoint issubset issuperset symmetric_difference union",
+}
+
+
+def _changing(method):
+    def changing(self, /, *args, **kwargs):
+        fresh(self)
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            push(self)
+
+    return changing
+
+
+def _reading(method):
+    def reading(self, /, *args, **kwargs):
+        fresh(self)
+        return method(self, *args, **kwargs)
+
+    return reading
+
+
+def _reduce_list(self, protocol):
+    fresh(self)
+    return list, (), None, list.__iter__(self)
+
+
+def _reduce_dict(self, protocol):
+    fresh(self)
+    return dict, (), None, None, iter(dict.items(self))
+
+
+def _reduce_set(self, protocol):
+    fresh(self)
+    return set, (tuple(set.__iter__(self)),)
+
+
+def begin():
+    """Give the types their methods."""
+    reducers = {list: _reduce_list, dict: _reduce_dict, set: _reduce_set}
+    for cls, base in ((list_type, list), (dict_type, dict), (set_type, set)):
+        for names, wrap in ((_CHANGING, _changing), (_READING, _reading)):
+            for name in names[base].split():
+                method = base.__dict__.get(name)
+                if method is not None:  # 3.9 to 3.13 do not have the same ones
+                    wrapped = wrap(method)
+                    wrapped.__name__ = name
+                    wrapped.__qualname__ = method.__qualname__
+                    wrapped.__doc__ = method.__doc__
+                    wrapped.__text_signature__ = getattr(method, "__text_signature__", None)
+                    setattr(cls, name, wrapped)
+        cls.__hash__ = None
+        cls.__reduce_ex__ = reducers[base]
+        cls.__doc__ = base.__doc__
+
+
+def introduce(same, change_list, change_dict, change_set):
+    """The host's functions."""
+    global _same, _change_list, _change_dict, _change_set
+    _same, _change_list = same, change_list
+    _change_dict, _change_set = change_dict, change_set
+
+
+def fetch(x):
+    """Have the host pass its container again: its items come along."""
+    _same(x)
+
+
+def write_through(x):
+    """Tell the host what has changed since both sides agreed."""
+    change = difference(x)
+    if type(x) is list_type:
+        _change_list(x, *change)
+    elif type(x) is dict_type:
+        _write_dict(x, change)
+    elif type(x) is set_type:
+        _change_set(x, tuple(change - x), tuple(set.difference(x, change)))
+
+
+def _write_dict(x, old):
+    items = tuple(dict.items(x))
+    removed = tuple(key for key in old if not dict.__contains__(x, key))
+    order = [key for key in old if dict.__contains__(x, key)]
+    order.extend(key for key, _ in items if key not in old)
+    if all(key is other for (key, _), other in zip(items, order)):
+        changed = tuple((k, v) for k, v in items if k not in old or old[k] is not v)
+        _change_dict(x, False, removed, changed)
+    else:
+        _change_dict(x, True, (), items)

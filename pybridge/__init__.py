@@ -18,6 +18,7 @@ from pybridge._api import (
     statistics,
 )
 from pybridge._buffer import view
+from pybridge._containers import copy, ref, same, to_host
 from pybridge._converters import converter, converters
 from pybridge._errors import (
     BridgeError,
@@ -53,6 +54,7 @@ __all__ = [
     "View",
     "converter",
     "converters",
+    "copy",
     "eval",
     "exec",
     "guest",
@@ -60,11 +62,14 @@ __all__ = [
     "install",
     "lowlevel",
     "native",
+    "ref",
     "release",
+    "same",
     "scope",
     "start",
     "statistics",
     "submit",
+    "to_host",
     "view",
 ]
 

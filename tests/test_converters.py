@@ -47,8 +47,8 @@ def test_a_host_class_for_the_whole_program(same):
     pybridge.converter(Point, as_tuple)
     try:
         assert same(Point(1, 2)) == (1, 2)
-        assert same([Point(1, 2)])[0] == (1, 2)
-        assert same((Point(1, 2), {"k": Point(3, 4)}))[1]["k"] == (3, 4)
+        assert pybridge.eval("lambda x: x[0]")([Point(1, 2)]) == (1, 2)
+        assert pybridge.eval("lambda x: x[1]['k']")((0, {"k": Point(3, 4)})) == (3, 4)
         seen = []
         pybridge.eval("lambda f, g: g(f())")(lambda: Point(5, 6), seen.append)
         assert seen == [(5, 6)]

@@ -30,7 +30,7 @@ ORDER = [
     # uses
     "_layout", "_dates", "_elements", "_records", "_view", "_buffer", "_future", "_converters",
     "_signature", "_cfunction", "_native", "_lowlevel",
-    "_source", "_api", "_imported", "_finder", "_script", "_pickled", "pickle",
+    "_source", "_containers", "_api", "_imported", "_finder", "_script", "_pickled", "pickle",
     "__init__",
     # programs over the public names
     "_doctor", "__main__",

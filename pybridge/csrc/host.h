@@ -190,6 +190,7 @@ void pb_host_meta_set(intptr_t type);
 /* Linked containers: linked.c. */
 int64_t pb_linked_start(pb_frame *f, intptr_t module);
 int64_t pb_linked_settle(pb_frame *f, pb_frame *settled);
+int64_t pb_linked_ref(pb_frame *f);
 int64_t pb_linked_number(pb_frame *f, intptr_t object, int64_t number);
 int64_t pb_host_live(pb_frame *f, int64_t number);
 

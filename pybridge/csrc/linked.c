@@ -425,6 +425,20 @@ int64_t pb_linked_settle(pb_frame *f, pb_frame *settled)
     return answer;
 }
 
+/* The guest's object for cell 0, as it is: a handle. */
+int64_t pb_linked_ref(pb_frame *f)
+{
+    int64_t refused = 0, at = 0, answer;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return pb_answer(f, refused, 0);
+    pb_obj o = pb_take(f, &at);
+    answer = o == NULL ? pb_raised(f) : pb_answer(f, PB_OBJECT, (int64_t)(intptr_t)o);
+    (void)pb_linked_finish(f);
+    pb_detach(t);
+    return answer;
+}
+
 /* Give the linked container `object` this number, if it has none; the answer is the one it has.
  * number -1: only ask. */
 int64_t pb_linked_number(pb_frame *f, intptr_t object, int64_t number)

@@ -79,6 +79,10 @@ def begin():
         cls.__doc__ = base.__doc__
 
 
+def same(a, b):
+    return a is b
+
+
 def introduce(same, change_list, change_dict, change_set):
     """The host's functions."""
     global _same, _change_list, _change_dict, _change_set
@@ -112,3 +116,114 @@ def _write_dict(x, old):
         _change_dict(x, False, removed, changed)
     else:
         _change_dict(x, True, (), items)
+
+
+# ---- copies ---------------------------------------------------------------------------------
+
+# Numbers of containers in `packed`, as in pybridge/_containers.py.
+_LIST, _DICT, _SET, _TUPLE, _FROZENSET, _FLOATS, _INTS = range(7)
+_PLAIN = {int, float, str, bytes, bool, complex, type(None)}
+
+
+def _is_array(x):
+    """A numpy array, without importing numpy."""
+    cls = type(x)
+    return cls.__module__ == "numpy" and cls.__name__ == "ndarray"
+
+
+def _is_container(x):
+    if isinstance(x, (list, dict, set, tuple, frozenset)):
+        return True
+    cls = type(x)
+    return (cls.__module__ == "collections" and cls.__name__ == "deque") or _is_array(x)
+
+
+def _taken_apart(x):
+    """(number of its kind, its items)"""
+    if _is_array(x):
+        x = x.tolist()
+        if not isinstance(x, list):
+            return _LIST, [x]  # no dimensions
+    if isinstance(x, dict):
+        fresh(x)
+        return _DICT, [y for pair in dict.items(x) for y in pair]
+    if isinstance(x, tuple):
+        return _TUPLE, list(tuple.__iter__(x))
+    if isinstance(x, frozenset):
+        return _FROZENSET, list(frozenset.__iter__(x))
+    return _SET if isinstance(x, set) else _LIST, list(x)
+
+
+def _numbers(items, types):
+    import array
+
+    if types == {float}:
+        return _FLOATS, array.array("d", items).tobytes()
+    if types == {int}:
+        try:
+            return _INTS, array.array("q", items).tobytes()
+        except OverflowError:
+            pass
+    return None
+
+
+def packed(x):
+    """A container with all that is in it, for one crossing: for each container in it, the
+    first is `x`, (kind, items, which items are numbers of containers in this list)."""
+    found = [x]
+    places = {id(x): 0}
+    answer = []
+    for container in found:  # grows meanwhile
+        kind, items = _taken_apart(container)
+        types = set(map(type, items))
+        numbers = _numbers(items, types) if kind == _LIST and len(items) >= 16 else None
+        if numbers is not None:
+            answer.append((*numbers, ()))
+            continue
+        inner = []
+        if not types <= _PLAIN:
+            for i, item in enumerate(items):
+                if _is_container(item):
+                    place = places.setdefault(id(item), len(found))
+                    if place == len(found):
+                        found.append(item)
+                    items[i] = place
+                    inner.append(i)
+        answer.append((kind, tuple(items), tuple(inner)))
+    return tuple(answer)
+
+
+def packed_or_none(x):
+    return packed(x) if _is_container(x) else None
+
+
+def copied(x, done=None):
+    """A plain copy of a container, plain inside too where the host's containers are."""
+    if done is None:
+        done = {}
+    if id(x) in done:
+        return done[id(x)]
+    cls = type(x)
+    if cls is list_type:
+        answer = done[id(x)] = list.copy(x)
+        if not set(map(type, answer)) <= _PLAIN:
+            answer[:] = [copied(item, done) for item in answer]
+    elif cls is dict_type:
+        answer = done[id(x)] = {}
+        answer.update([(copied(k, done), copied(v, done)) for k, v in dict.items(x)])
+    elif cls is set_type:
+        answer = done[id(x)] = set()
+        answer.update([copied(item, done) for item in set.__iter__(x)])
+    elif cls is tuple:
+        answer = tuple([copied(item, done) for item in x])
+    else:
+        return x
+    return answer
+
+
+def plain_copy(x):
+    """Of a container of either side."""
+    for base in (list, dict, set):
+        if isinstance(x, base):
+            return copied(x) if type(x) in (list_type, dict_type, set_type) else base(x)
+    raise TypeError("copy takes a list, dict or set, not %s" % type(x).__name__)

@@ -33,8 +33,8 @@ def test_a_copy_is_plain_inside_too_and_keeps_what_is_shared(guest):
     x.append(x)
     there = pybridge.copy(x)
     assert pybridge.eval(
-        "lambda x: (type(x[0]) is list, type(x[1]['k'][1]) is set, x[0] is x[2] is x[1]['k'][0],"
-        " x[3] is x)"
+        "lambda x: (type(x[0]) is list, type(x[1]['k'][1]) is set, x[0] is x[2],"
+        " x[2] is x[1]['k'][0] and x[3] is x)"
     )(there) == (True, True, True, True)
     there[0].append(5)
     assert inner == [1]

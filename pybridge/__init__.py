@@ -35,6 +35,7 @@ from pybridge._lowlevel import LowLevel, lowlevel
 from pybridge._native import native
 from pybridge._proxy import Proxy
 from pybridge._records import Record
+from pybridge._require import require
 from pybridge._source import guest
 from pybridge._view import View
 
@@ -64,6 +65,7 @@ __all__ = [
     "native",
     "ref",
     "release",
+    "require",
     "same",
     "scope",
     "start",

@@ -7,10 +7,11 @@ The order, first usable one wins:
 2. `PYBRIDGE_PYTHON`
 3. `python` in `[tool.pybridge]`
 4. the active VIRTUAL_ENV
-5. `python3.X` on PATH, highest X first, in the order of PATH within one X; then `python3`
+5. the environment that `python -m pybridge install` made
+6. `python3.X` on PATH, highest X first, in the order of PATH within one X; then `python3`
 
 1 to 3 are somebody's decision: if that one is refused, it is an error that names the
-setting, and nothing else is tried.  4 and 5 are only found: a refused one is passed over,
+setting, and nothing else is tried.  4 to 6 are only found: a refused one is passed over,
 and its reason is told if nothing is left, or by `survey`.  Found ones must also be out of
 reach of other users, because loading a library is running it, and nothing below the
 current directory is ever found.  In 1 to 3 a directory stands for the venv in it, a name
@@ -118,6 +119,20 @@ def survey(
     return candidates
 
 
+def usable() -> Iterator[Guest]:
+    """Find interpreters on PATH to make an environment of, best first.  Like `discover` runs
+    a child for each that is looked at."""
+    seen = set()
+    for place in _on_path_by_version():
+        real = os.path.realpath(place.path)
+        if real not in seen:
+            seen.add(real)
+            try:
+                yield _examine(place)
+            except Refused:
+                continue
+
+
 # ------------------------------------------------------------------------------ the places
 
 
@@ -158,6 +173,14 @@ def _found() -> Iterator[_Place]:
         if not os.path.isabs(venv):
             reason = "is not an absolute path"
         yield _Place("VIRTUAL_ENV", path, reason, False)
+    made = _settings.default_guest()
+    if os.path.isfile(os.path.join(made, "pybridge.json")):  # made to the end: _environment
+        path, reason = _of_venv(made)
+        yield _Place("pybridge install", path, reason, False)
+    yield from _on_path_by_version()
+
+
+def _on_path_by_version() -> Iterator[_Place]:
     names = [f"python3.{minor}" for minor in range(_NEWEST_MINOR, _OLDEST_MINOR - 1, -1)]
     for name in [*names, "python3"]:
         for path, reason in _on_path(name):

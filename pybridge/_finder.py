@@ -21,7 +21,7 @@ from __future__ import annotations
 import sys
 from importlib.machinery import ModuleSpec
 
-from pybridge import _guest, _runtime, _settings
+from pybridge import _guest, _runtime
 from pybridge._api import import_module
 from pybridge._errors import BridgeError
 from pybridge._imported import GuestModule
@@ -174,6 +174,8 @@ def install(*, guest: Iterable[str] = (), host: Iterable[str] = ()) -> None:
     Raises BridgeError for a package that both sides are to have, or a wrong setting.
     """
     given, mine = frozenset(_checked("guest", guest)), frozenset(_checked("host", host))
+    from pybridge import _settings  # 5 ms, as it needs collections
+
     settings = _settings.load()
     set_guest, set_host = frozenset(settings.guest_packages), frozenset(settings.host_packages)
     for twice in (given & mine, (set_guest & set_host) - given - mine):

@@ -44,6 +44,7 @@ state = NEW
 guest: Any = None  # the _probe.Guest that runs
 failure = ""
 _asked: str | None = None
+_preferred: str | None = None  # what `start` takes when it is not told, see `prefer`
 _asks: Any = None  # the guest's object for _interrupted
 signal: Any = None  # the module, from the start on: it costs 5 ms at import
 _lock = _thread.allocate_lock()
@@ -109,7 +110,7 @@ def _start(python: str | None) -> None:
     from pybridge import _discover, _settings
 
     settings = _settings.load()
-    found = _discover.discover(python, settings)
+    found = _discover.discover(_preferred if python is None else python, settings)
     error = ffi.new("char[]", 1024)
     argv = [ffi.new("char[]", _encoded(a)) for a in getattr(sys, "argv", None) or [""]]
     state = STARTING
@@ -227,6 +228,12 @@ def _close() -> None:
         sys.excepthook(*sys.exc_info())
     state = CLOSED
     lib.pb_close()
+
+
+def prefer(python: str) -> None:
+    """The interpreter to start when it is needed, unless `start` is told another."""
+    global _preferred
+    _preferred = python
 
 
 def starting() -> bool:

@@ -15,7 +15,7 @@ import os
 import sys
 from types import ModuleType
 
-from pybridge import _finder
+from pybridge import _finder, _require
 from pybridge._errors import BridgeError
 from pybridge._host import hidden
 
@@ -63,9 +63,10 @@ class _Program:
         self.guest: list[str] = []
         self.host: list[str] = []
 
-    def install(self) -> None:
+    def install(self, source: bytes = b"", path: str = "") -> None:
         """With settings beside the script: `__main__` must be there."""
         try:
+            _require.from_script(source, path)
             _finder.install(guest=self.guest, host=self.host)
         except BridgeError as error:
             raise _Refused(str(error)) from None
@@ -89,7 +90,7 @@ def _run_file(program: _Program) -> None:
     sys.argv = [program.what, *program.arguments]
     sys.path[0] = os.path.dirname(os.path.realpath(path))
     main = _main_module(path, SourceFileLoader("__main__", path))
-    program.install()
+    program.install(source, path)
     _execute(source, path, main)
 
 

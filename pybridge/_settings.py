@@ -99,6 +99,19 @@ def load(script_dir: str | None = None) -> Settings:
     )
 
 
+def data_folder() -> str:
+    """Where environments are kept that nobody chose: see `_environment`."""
+    home = os.environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(home):  # the specification says to ignore it then
+        home = os.path.join(os.path.expanduser("~"), ".local", "share")
+    return os.path.join(home, "pybridge")
+
+
+def default_guest() -> str:
+    """The environment of `python -m pybridge install`."""
+    return os.path.join(data_folder(), "guest")
+
+
 def _script_dir() -> str | None:
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     return os.path.dirname(os.path.abspath(script)) if isinstance(script, str) else None
@@ -159,7 +172,24 @@ def _table(path: str, place: str) -> dict[str, object]:
     return table
 
 
-def _parse(text: str, path: str) -> dict[str, object]:
+def top_level(text: str, path: str) -> dict[str, object]:
+    """The keys of TOML text that stand before any table: for PEP 723."""
+    whole = _toml(text, path)
+    if whole is not None:
+        return whole
+    table = {}
+    for line, statement in _statements(text, path):
+        if statement.startswith("["):
+            break
+        key, equals, value = (part.strip() for part in statement.partition("="))
+        if not equals:
+            raise _not_understood(path, line, f"{statement!r}")
+        table[key.strip("\"'")] = _value(value, path, line)
+    return table
+
+
+def _toml(text: str, path: str) -> dict[str, object] | None:
+    """As a parser reads it; None when this Python has no parser."""
     from importlib import import_module
 
     for name in ("tomllib", "tomli"):
@@ -168,9 +198,16 @@ def _parse(text: str, path: str) -> dict[str, object]:
         except ImportError:
             continue
         try:
-            tool = parser.loads(text).get("tool", {})
+            return parser.loads(text)  # type: ignore[no-any-return]
         except ValueError as error:
             raise BridgeError(f"{path}: not valid TOML ({error}).  Correct it.") from None
+    return None
+
+
+def _parse(text: str, path: str) -> dict[str, object]:
+    whole = _toml(text, path)
+    if whole is not None:
+        tool = whole.get("tool", {})
         table = tool.get("pybridge", {}) if isinstance(tool, dict) else {}
         return table if isinstance(table, dict) else {"pybridge": table}
     return _parse_plain(text, path)

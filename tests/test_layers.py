@@ -19,7 +19,7 @@ import pybridge
 PACKAGE = Path(pybridge.__file__).parent
 ORDER = [
     # no guest needed
-    "_errors", "_settings", "_probe", "_discover", "_host", "_core",
+    "_errors", "_settings", "_probe", "_discover", "_environment", "_host", "_core",
     # handles and cells
     "_release", "_frame", "_handle", "_convert", "_names",
     # objects
@@ -30,10 +30,11 @@ ORDER = [
     # uses
     "_layout", "_dates", "_elements", "_records", "_view", "_buffer", "_future", "_converters",
     "_signature", "_cfunction", "_native", "_lowlevel",
-    "_source", "_containers", "_api", "_imported", "_finder", "_script", "_pickled", "pickle",
+    "_source", "_containers", "_api", "_imported", "_finder", "_require", "_script", "_pickled",
+    "pickle",
     "__init__",
     # programs over the public names
-    "_doctor", "__main__",
+    "_doctor", "_completion", "_stubs", "_repl", "__main__",
 ]  # fmt: skip
 COMPILED = {"_core"}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))

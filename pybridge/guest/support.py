@@ -497,7 +497,17 @@ def find_module(name, top):
 
 _loading = _thread.RLock()
 _FILES = dict.fromkeys(
-    ("arrays", "coroutines", "linked", "pickled", "source", "streams", "warned")
+    (
+        "arrays",
+        "coroutines",
+        "linked",
+        "pickled",
+        "prompt",
+        "source",
+        "streams",
+        "stubs",
+        "warned",
+    )  # fmt: skip
 )  # their modules, once loaded
 # Functions of theirs that are called as if they were here; others are of exceptions.py.
 _FUNCTIONS = {
@@ -509,6 +519,9 @@ _FUNCTIONS = {
     "native_item": "native",
     "native_lowlevel": "native",
     "native_numbers": "native",
+    "prompt_run": "prompt",
+    "prompt_complete": "prompt",
+    "stub_files": "stubs",
 }
 
 

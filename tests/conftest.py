@@ -26,6 +26,7 @@ _WITHOUT_GUEST = {
     "test_children",
     "test_demos",
     "test_discover",
+    "test_doctests",
     "test_doctor",
     "test_dates",
     "test_layers",

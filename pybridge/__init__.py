@@ -8,6 +8,7 @@ A real CPython, the guest, is embedded in this process, the host's; its objects 
 through proxies.  Importing pybridge starts nothing.
 """
 
+from pybridge import _exporter  # noqa: F401  (host memory as an argument)
 from pybridge import _pickled as _pickled  # for what it adds to proxies
 from pybridge._api import (
     Statistics,
@@ -18,6 +19,7 @@ from pybridge._api import (
     statistics,
 )
 from pybridge._buffer import view
+from pybridge._bulk import array
 from pybridge._containers import copy, ref, same, to_host
 from pybridge._converters import converter, converters
 from pybridge._errors import (
@@ -53,6 +55,7 @@ __all__ = [
     "StartError",
     "Statistics",
     "View",
+    "array",
     "converter",
     "converters",
     "copy",

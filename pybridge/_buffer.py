@@ -18,10 +18,10 @@ from __future__ import annotations
 from _weakref import ref as _ref
 
 from pybridge import _guest, _layout, _release, _runtime
-from pybridge._convert import INT, fallbacks, put, take
+from pybridge._convert import INT, take
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
-from pybridge._frame import Frame, frame_get, frames
+from pybridge._frame import frame_get, frames
 from pybridge._handle import Handle
 from pybridge._view import View, c_strides, class_for
 
@@ -35,11 +35,16 @@ _cast = ffi.cast
 class _Pin:
     """A held buffer.  `chunk` owns it: when the last view is gone a sweep releases it.
 
+    `address`, `nbytes`, `layout`: of all of it, as the first view shows it.
     `guest`: the object whose memory it is; `exporter`: the one that lends it, often the same.
     `lent`: host buffers of the memory may be in use, so `release` leaves it to a sweep.
     """
 
-    __slots__ = ("chunk", "exporter", "guest", "handle", "lent")
+    __slots__ = ("address", "chunk", "exporter", "guest", "handle", "layout", "lent", "nbytes")
+
+    address: int
+    nbytes: int
+    layout: Any
 
     def __init__(self, exporter: Any, guest: Any) -> None:
         frame = frame_get()
@@ -140,8 +145,8 @@ def _view_pinned(pin: _Pin, layout: Any) -> View:
         strides = c_strides(shape, b.itemsize)
     else:
         strides = tuple(ffi.unpack(b.strides, b.ndim)) if b.ndim else ()
-    cls = class_for(layout, len(shape))
-    return cls(pin, int(_cast("intptr_t", b.buf)), shape, strides, bool(b.readonly))
+    pin.address, pin.nbytes, pin.layout = int(_cast("intptr_t", b.buf)), b.len, layout
+    return class_for(layout, len(shape))(pin, pin.address, shape, strides, bool(b.readonly))
 
 
 # ---- the view that there already is -----------------------------------------------------
@@ -175,21 +180,6 @@ def cached_view(address: int) -> View | None:
     return made if made is not None and made._pin.handle else None
 
 
-# ---- a view as an argument --------------------------------------------------------------
-
-
-def _view_encoder(x: Any) -> Any:
-    return _put_view if isinstance(x, View) else None
-
-
-def _put_view(frame: Frame, at: int, x: View) -> int:
-    x._check()
-    whole = x._pin.buffer
-    if x._address != int(_cast("intptr_t", whole.buf)) or x.nbytes != whole.len:
-        raise ConversionError(
-            "a view of a part cannot cross to the guest: slice the guest object (v.obj[...])"
-        )
-    return put(frame, at, x._pin.guest)
-
-
-fallbacks.append(_view_encoder)
+def held_again(pin: _Pin) -> _Pin:
+    """A second hold on the same memory, which the release of the first does not end."""
+    return _Pin(pin.exporter, pin.guest)

@@ -219,8 +219,6 @@ def unconvertible(x: Any) -> ConversionError:
             break
     else:
         remedy = "pass its values, or a function that the guest may call"
-        if isinstance(x, (bytearray, memoryview)):
-            remedy = "pass bytes(x)"
     return ConversionError(
         f"{kind.__module__}.{kind.__qualname__} object cannot cross to the guest: only the "
         f"builtin value types, functions and proxies do; {remedy}"
@@ -489,6 +487,11 @@ def refusal(reason: int) -> BaseException:
         )
     if reason == lib.PB_NOT_STARTED:
         return StartError("the guest is not running: call pybridge.start() first")
+    if reason == lib.PB_NO_GUARD:
+        return ConversionError(
+            "this host does not let its memory be kept in place while the guest uses it: pass "
+            "a copy (bytes(x))"
+        )
     return MemoryError("the bridge could not get memory")
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _lock = _thread.RLock()
 objects: list[Any] = []  # by number; None where the number is free, a Weak where it is kept
+companions: dict[int, Any] = {}  # by number: what an upper layer keeps with an object
 _free: list[int] = []
 numbers: dict[int, int] = {}  # id of a held object -> number
 _kept: set[int] = set()  # numbers of which only the core's table holds the guest's object
@@ -46,6 +47,7 @@ _TAKE = 64
 _MANY = 32
 PLAIN: int = lib.PB_HOST_PLAIN
 FUNCTION: int = lib.PB_HOST_FUNCTION
+MEMORY: int = lib.PB_HOST_MEMORY
 _CLASS_GONE = lib.PB_STOP | 1 << 8
 
 
@@ -70,8 +72,8 @@ def number_of(x: Any) -> int:
 def guest_object(x: Any, kind: int) -> tuple[Any, bool]:
     """A proxy for the guest's object that stands for host object `x`; was it made now?
 
-    `kind`: PLAIN, FUNCTION, or the number of its class, whose guest class the guest's object
-    is to have.  (None, False) when that class has gone.
+    `kind`: PLAIN, FUNCTION, MEMORY, or the number of its class, whose guest class the guest's
+    object is to have.  (None, False) when that class has gone.
     """
     if _release.shared.dropped > _MANY:
         forget_dropped()
@@ -166,6 +168,7 @@ def forget_dropped() -> None:
                 if number < 0:
                     _kept.add(-1 - number)
                 else:
+                    forgotten.append(companions.pop(number, None))
                     forgotten.append(_forget(number))
             if n < _TAKE:
                 break

@@ -218,7 +218,6 @@ class Thing:
         (Items([1]), r"list\(x\)"),
         (Thing(), "function that the guest may call"),
         ([1, (2, {"k": Thing()})], "function that the guest may call"),
-        (bytearray(b"ab"), r"bytes\(x\)"),
     ],
     ids=[
         "int subclass",
@@ -226,7 +225,6 @@ class Thing:
         "list subclass",
         "object",
         "nested object",
-        "bytearray",
     ],
 )
 def test_what_has_no_form_in_the_guest_is_refused_with_a_remedy(echo, x, remedy):

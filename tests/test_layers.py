@@ -28,7 +28,8 @@ ORDER = [
     # the guest's life
     "_runtime",
     # uses
-    "_layout", "_dates", "_elements", "_records", "_view", "_buffer", "_future", "_converters",
+    "_layout", "_dates", "_elements", "_records", "_view", "_buffer", "_exporter", "_bulk",
+    "_future", "_converters",
     "_signature", "_cfunction", "_native", "_lowlevel",
     "_source", "_containers", "_api", "_imported", "_finder", "_require", "_script", "_pickled",
     "pickle",

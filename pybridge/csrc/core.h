@@ -12,7 +12,7 @@
  *     hosttable hostobj callback        host objects in the guest, calls of the host
  *     value     cells to guest objects and back
  *     linked    host lists, dicts and sets as the guest's own
- *     call, operate, handle                     the crossings
+ *     call, operate, handle, exporter           the crossings
  *     signals, start                            process-wide state
  *
  * Locks, in the order in which they may be taken: the guest GIL, then the host's GIL is
@@ -199,6 +199,8 @@ int pb_entry_keep(int64_t number, pb_obj o);
 int pb_hostobj_start(void);                              /* 0, or -1 with a guest error set */
 /* The number of the host object that `o` carries, or -1. */
 int64_t pb_hostobj_number(pb_obj o);
+/* Make the type of host memory; the slots have room for one more before their end. */
+int pb_hostobj_memory_type(const char *name, int size, pb_slot *slots);
 /* What carries that number: `o`, or what `o`, which stands for a host object, holds.
  * borrowed from `o`, or NULL */
 pb_obj pb_hostobj_behind(pb_obj o);
@@ -248,6 +250,9 @@ int64_t pb_linked_finish(pb_frame *f);
 
 /* ---- buffer.c ---- */
 void pb_buffer_drop(pb_buffer *buffer /*steals*/);
+
+/* ---- exporter.c ---- */
+int pb_exporter_start(void);        /* 0, or -1 with a guest error set */
 
 /* ---- iterate.c ---- */
 int pb_fetchable(pb_obj o);

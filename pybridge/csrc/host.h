@@ -76,7 +76,8 @@ enum {
     PB_CLOSED,         /* the guest was closed at exit */
     PB_STACK,          /* too little stack is left on this thread */
     PB_RELEASED,       /* the handle is 0 */
-    PB_NO_MEMORY
+    PB_NO_MEMORY,
+    PB_NO_GUARD        /* memory that the host may free cannot be kept: guard.c */
 };
 
 /* ORDER OPS: operate.c, pybridge/_operators.py */
@@ -93,7 +94,7 @@ enum {
 };
 
 enum { PB_METHOD = 0 };             /* as the length of PB_VALUE: a host function and its self */
-enum { PB_HOST_PLAIN = -1, PB_HOST_FUNCTION = -2 };     /* kinds of pb_host_new */
+enum { PB_HOST_PLAIN = -1, PB_HOST_FUNCTION = -2, PB_HOST_MEMORY = -3 };     /* kinds of pb_host_new */
 
 /* A chunk of handles is this many words; pybridge/_release.py owns the memory. */
 #define PB_CHUNK 8
@@ -139,6 +140,15 @@ typedef struct pb_buffer {
     void *internal;
 } pb_buffer;
 
+/* Host memory for the guest: exporter.c. */
+typedef struct pb_export {
+    char *address;              /* of the first element */
+    int64_t bytes, itemsize, ndim, readonly;
+    char *format;               /* PEP 3118 */
+    int64_t *shape, *strides;   /* ndim of each; strides in bytes, may be negative */
+    void *block;                /* NULL, or what the host may free meanwhile: guard.c */
+} pb_export;
+
 typedef struct pb_symbols {
     int enabled, hidden, prebound, patched, selftest;
 } pb_symbols;
@@ -183,6 +193,7 @@ int64_t pb_import(pb_frame *f);
 int64_t pb_kind_set(pb_frame *f, intptr_t type, int64_t word, intptr_t reducer);
 int64_t pb_value_of(pb_frame *f, intptr_t handle);
 int64_t pb_host_new(pb_frame *f, int64_t number, int64_t kind, int64_t reuse);
+int64_t pb_export_set(pb_frame *f, intptr_t object, const pb_export *what);
 int64_t pb_host_class_set(pb_frame *f, int64_t number, intptr_t guest_class, int watchable);
 int64_t pb_host_class_get(pb_frame *f, int64_t number);
 void pb_host_meta_set(intptr_t type);

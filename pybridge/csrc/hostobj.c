@@ -27,13 +27,13 @@ typedef struct host_function {
     pb_obj dict;
 } host_function;
 
-static pb_type *object_type, *function_type, *meta_type;
+static pb_type *object_type, *function_type, *memory_type, *meta_type;
 static pb_obj host_key, seen_key;       /* guest/support.py: _HOST, _SEEN */
 
 int64_t pb_hostobj_number(pb_obj o)
 {
     const pb_type *type = o->type;
-    if (type == function_type || type == object_type)
+    if (type == function_type || type == object_type || type == memory_type)
         return ((host_object *)o)->tag - 1;
     /* The class of its class tells: most objects end here. */
     type = o->type->head.type;
@@ -213,6 +213,16 @@ static pb_type *object_type_make(void)
     return type_make("pybridge.host_object", (int)sizeof(host_object), PB_TYPE_BASE, slots);
 }
 
+int pb_hostobj_memory_type(const char *name, int size, pb_slot *slots)
+{
+    pb_slot *last = slots;
+    while (last->slot != 0)
+        last++;
+    *last = (pb_slot){65 /* tp_new */, (const void *)(intptr_t)no_new};
+    memory_type = type_make(name, size, 0, slots);
+    return memory_type != NULL ? 0 : -1;
+}
+
 int pb_hostobj_start(void)
 {
     function_type = function_type_make();
@@ -243,7 +253,8 @@ static pb_obj class_behind(const pb_entry *e)
 static pb_obj object_make(int64_t number, int64_t kind)
 {
     pb_obj guest_class = NULL, o;
-    pb_type *type = kind == PB_HOST_FUNCTION ? function_type : object_type;
+    pb_type *type = kind == PB_HOST_FUNCTION ? function_type
+                  : kind == PB_HOST_MEMORY ? memory_type : object_type;
     if (kind >= 0) {
         guest_class = class_behind(pb_entry_find(kind));
         if (guest_class == NULL)
@@ -261,7 +272,7 @@ static pb_obj object_make(int64_t number, int64_t kind)
 }
 
 /* A handle to the guest's object for host object `number`: the live one, or a fresh one of the
- * kind: PB_HOST_PLAIN, PB_HOST_FUNCTION, or the number of the host class whose guest class it
+ * kind: PB_HOST_PLAIN, PB_HOST_FUNCTION, PB_HOST_MEMORY (which pb_export_set describes), or the number of the host class whose guest class it
  * is to have.  `reuse`: the number begins a new life.  PB_STOP when the host has been told to
  * forget it: a sweep came between the host's looking it up and this call.  PB_STOP with length
  * 1 when the guest class has gone. */

@@ -143,7 +143,8 @@ int pb_start(const char *library, const char *program, int isolate,
         pb_signals_restore();
         return -1;
     }
-    if (arguments_set(argc, argv) != 0 || pb_signals_start() != 0 || pb_hostobj_start() != 0) {
+    if (arguments_set(argc, argv) != 0 || pb_signals_start() != 0 || pb_hostobj_start() != 0
+        || pb_exporter_start() != 0) {
         snprintf(error, size, "the guest started, but its signal module or the types of the bridge did not");
         G.PyErr_Clear();
         (void)G.PyEval_SaveThread();

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Arrays, in the guest: what the host must know of a numpy array before it views its memory.
+"""Arrays, in the guest: what the host must know of a numpy array before it views its memory,
+and what objects for the host's memory can do besides having a buffer.
 
 Loaded by support.py when the first of these functions is asked for.  Imports nothing: an
 array can only be there when numpy is.
@@ -38,3 +39,46 @@ def layout_of(dtype):
     order = ">" if dtype.str[:1] == ">" else "<"
     unit = dtype.str.partition("[")[2].rstrip("]") if dtype.kind in "Mm" else ""
     return dtype.kind, order, dtype.itemsize, unit
+
+
+def dress_memory(x):
+    """Give the type of `x`, which stands for host memory, what a memoryview has."""
+    cls = type(x)
+
+    def get_attribute(self, name):
+        if name in _OF_VIEWS:
+            return getattr(memoryview(self), name)
+        if name in _OF_BYTES:
+            return getattr(bytes(self), name)
+        raise AttributeError("host memory has no attribute %r" % name)
+
+    def set_item(self, key, value):
+        memoryview(self)[key] = value
+
+    def equal(self, other):
+        try:
+            return memoryview(self) == memoryview(other)
+        except TypeError:
+            return NotImplemented
+
+    cls.__len__ = lambda self: len(memoryview(self))
+    cls.__getitem__ = lambda self, key: memoryview(self)[key]
+    cls.__setitem__ = set_item
+    cls.__iter__ = lambda self: iter(memoryview(self))
+    cls.__eq__ = equal
+    cls.__hash__ = None
+    cls.__bytes__ = lambda self: memoryview(self).tobytes()
+    cls.__getattr__ = get_attribute
+    cls.__repr__ = lambda self: "<host memory, %d bytes at %#x>" % (self.nbytes, id(self))
+
+
+_OF_VIEWS = frozenset(
+    n for n in dir(memoryview) if n[:1] != "_" and n not in ("release", "obj")
+)
+_OF_BYTES = frozenset(n for n in dir(bytes) if n[:1] != "_")
+
+
+def record_of(x):
+    """numpy's record in host memory of no dimensions; without numpy the memory itself."""
+    numpy = sys.modules.get("numpy")
+    return x if numpy is None else numpy.asarray(x)[()]

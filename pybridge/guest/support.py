@@ -511,7 +511,9 @@ _FILES = dict.fromkeys(
 )  # their modules, once loaded
 # Functions of theirs that are called as if they were here; others are of exceptions.py.
 _FUNCTIONS = {
+    "dress_memory": "arrays",
     "lend_array": "arrays",
+    "record_of": "arrays",
     "streams_use": "streams",
     "streams_local": "streams",
     "streams_remote": "streams",

@@ -496,19 +496,9 @@ def find_module(name, top):
 
 
 _loading = _thread.RLock()
-_FILES = dict.fromkeys(
-    (
-        "arrays",
-        "coroutines",
-        "linked",
-        "pickled",
-        "prompt",
-        "source",
-        "streams",
-        "stubs",
-        "warned",
-    )  # fmt: skip
-)  # their modules, once loaded
+_FILES = dict.fromkeys(  # their modules, once loaded
+    "arrays coroutines linked pickled prompt source streams stubs warned".split()
+)
 # Functions of theirs that are called as if they were here; others are of exceptions.py.
 _FUNCTIONS = {
     "dress_memory": "arrays",

@@ -21,7 +21,7 @@ from __future__ import annotations
 import sys
 from importlib.machinery import ModuleSpec
 
-from pybridge import _guest, _runtime
+from pybridge import _guest, _runtime, _spawned
 from pybridge._api import import_module
 from pybridge._errors import BridgeError
 from pybridge._imported import GuestModule
@@ -89,6 +89,8 @@ class _Finder:
     ) -> ModuleSpec | None:
         """importlib's question: the module's spec, or None when it is not for us."""
         top, dot, _ = name.partition(".")
+        if name == _spawned.SPAWN:
+            return _spawned.find_spec(path)
         if dot:
             parent = sys.modules.get(name.rpartition(".")[0])
             if not isinstance(parent, GuestModule):
@@ -191,6 +193,7 @@ def install(*, guest: Iterable[str] = (), host: Iterable[str] = ()) -> None:
     sys.meta_path.insert(0, first)
     sys.meta_path.append(last)
     _installed.extend([first, last])
+    _spawned.begin(rules, install_in_child)
 
 
 def _checked(what: str, names: Iterable[str]) -> list[str]:
@@ -205,6 +208,13 @@ def rules() -> tuple[list[str], list[str]] | None:
         return None
     first = _installed[0]
     return sorted(first.names or ()), sorted(first.host)
+
+
+def install_in_child(guest: list[str], host: list[str], python: str | None) -> None:
+    """In a child of the host's multiprocessing, before it imports the main module."""
+    if _runtime.state is _runtime.NEW and python is not None:
+        _runtime.prefer(python)
+    install(guest=guest, host=host)
 
 
 def uninstall() -> None:

@@ -236,6 +236,11 @@ def prefer(python: str) -> None:
     _preferred = python
 
 
+def preferred() -> str | None:
+    """What `prefer` was told."""
+    return _preferred
+
+
 def starting() -> bool:
     """Is this very thread starting the guest?"""
     return _starter == _thread.get_ident()

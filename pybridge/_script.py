@@ -159,7 +159,8 @@ def _run_module(program: _Program) -> None:
         sys.argv[0] = spec.origin or name
         _in_guest(name)
         return
-    _main_module(None)
+    _main_module(spec.origin if spec.has_location else None)
+    program.install()  # again, as now its place is known: there may be settings
     _run_named(runpy, name, True)
 
 

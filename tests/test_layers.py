@@ -31,8 +31,8 @@ ORDER = [
     "_layout", "_dates", "_elements", "_records", "_view", "_buffer", "_exporter", "_bulk",
     "_future", "_converters",
     "_signature", "_cfunction", "_native", "_lowlevel",
-    "_source", "_containers", "_api", "_imported", "_finder", "_require", "_script", "_pickled",
-    "pickle",
+    "_source", "_containers", "_api", "_imported", "_spawned", "_finder",
+    "_require", "_script", "_pickled", "pickle",
     "__init__",
     # programs over the public names
     "_doctor", "_completion", "_stubs", "_repl", "__main__",

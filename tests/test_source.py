@@ -332,6 +332,27 @@ def test_cloudpickle_takes_them_by_value():
     assert b"The norms." in bytes(data)  # the code itself, not its name
 
 
+def test_joblibs_processes_take_them():
+    if not guest_has("joblib"):
+        pytest.skip("no joblib in this guest")
+    children.run(
+        """
+        import pybridge
+
+        @pybridge.guest
+        def square(x):
+            return x * x
+
+        joblib = pybridge.import_module("joblib")
+        space = {"f": square}
+        pybridge.exec("import joblib\\n"
+                      "y = joblib.Parallel(2)(joblib.delayed(f)(i) for i in range(6))", space)
+        assert list(space["y"]) == [i * i for i in range(6)]
+        """,
+        timeout=100,
+    )
+
+
 def test_numba_compiles_them():
     if not guest_has("numba"):
         pytest.skip("no numba in this guest")

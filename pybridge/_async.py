@@ -56,10 +56,6 @@ def _host_guest_loop() -> bool:
         return False  # the guest's own loop hosts this one
     enter = getattr(loop, _PUMP, None)
     if enter is None:
-        if not hasattr(loop, "_set_coroutine_origin_tracking"):
-            raise RuntimeError(
-                f"{type(loop).__name__} cannot host the guest's loop: use one of asyncio's"
-            )
         pump = _loops.Pump(loop)
         turn, fd, leave, end, enter = _guest.call("coroutines.hosted", pump.want)
         pump.begin(turn, fd, leave, end)
@@ -183,12 +179,24 @@ class Coroutine(Proxy):
             _get(self, "_pybridge_future").cancel()
 
 
+class Future(Proxy):
+    """A guest's asyncio future.  The host's asyncio takes what has the marks of a future for
+    one of its own loop's; this is an awaitable."""
+
+    __slots__ = ()
+    __class__ = property(lambda self: Future)
+
+
 _set = object.__setattr__
 _get = object.__getattribute__
 
 
 def _coroutine(handle: int, proxy: Any) -> Any:
     return adopt_as(Coroutine, proxy)
+
+
+def _future_proxy(handle: int, proxy: Any) -> Any:
+    return adopt_as(Future, proxy)
 
 
 def _install() -> None:
@@ -245,4 +253,5 @@ def set_up() -> None:
 
 _install()
 late.coroutine = _coroutine
+late.future = _future_proxy
 fallbacks.insert(0, _awaitable_encoder)

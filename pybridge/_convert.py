@@ -71,6 +71,7 @@ TEXTS: int = lib.PB_TEXTS
 LIST_ITERATOR = 1
 MODULE = 2
 COROUTINE = 3
+FUTURE = 4
 
 _SMALL = 2048  # bytes: longer text is passed where it lies
 _SCRATCH = 4096
@@ -89,6 +90,7 @@ class _Late:
     list_iterator: Callable[[int, Any], Any]  # (handle, proxy) -> what iterates
     module: Callable[[int, Any], Any]  # (handle, proxy) -> the proxy of a module
     coroutine: Callable[[int, Any], Any]  # (handle, proxy) -> the proxy of a coroutine
+    future: Callable[[int, Any], Any]  # (handle, proxy) -> the proxy of an asyncio future
     converted: Callable[[int, int], Any]  # (n, handle) -> what its class's converter gives
     host_object: Callable[[int, int], Any]  # (number, handle) -> the object
     # (frame, position, container, its type, depth) -> next position
@@ -383,12 +385,14 @@ def _get_other(frame: Frame, ints: Any, doubles: Any, at: int, tag: int, n: int)
     if tag == OBJECT or tag == HEAVY or tag == UNKNOWN:
         ints[2 * at] = NONE  # it is ours from here on: see pb_callback_ungive
     if tag == OBJECT:  # with a length: one of the special kinds, or has a converter
-        if n > COROUTINE:
+        if n > FUTURE:
             return _get_converted(frame, n, payload), at + 1
         if n == LIST_ITERATOR:
             make = late.list_iterator
+        elif n == MODULE:
+            make = late.module
         else:
-            make = late.module if n == MODULE else late.coroutine
+            make = late.coroutine if n == COROUTINE else late.future
         return make(payload, adopt(frame, payload)), at + 1
     if tag == HEAVY:
         return adopt_heavy(payload), at + 1

@@ -40,6 +40,7 @@ class HostedLoop(asyncio.SelectorEventLoop):
         self._want = want
         self._wanted = True  # nothing is to be heard before there is a pump
         self._hooks: Any = None
+        self._owner = threading.get_ident()
 
     def begin(self) -> int:
         """The pump is there: the descriptor that it watches."""
@@ -49,7 +50,7 @@ class HostedLoop(asyncio.SelectorEventLoop):
     def enter(self) -> None:
         """Be this thread's running loop."""
         if self._thread_id is None:
-            self._thread_id = threading.get_ident()
+            self._thread_id = self._owner = threading.get_ident()
             self._hooks = sys.get_asyncgen_hooks()
             sys.set_asyncgen_hooks(
                 firstiter=self._asyncgen_firstiter_hook,  # type: ignore[attr-defined]
@@ -83,7 +84,8 @@ class HostedLoop(asyncio.SelectorEventLoop):
         return None
 
     def _notice(self) -> None:
-        if not self._wanted and self._thread_id == threading.get_ident():
+        # Also while the outer loop does not run: then for its next run.
+        if not self._wanted and self._owner == threading.get_ident():
             self._wanted = True
             self._want()
 
@@ -123,6 +125,11 @@ class Pump:
     """The outer loop's half."""
 
     def __init__(self, loop: Any) -> None:
+        if not hasattr(loop, "_set_coroutine_origin_tracking"):
+            raise RuntimeError(
+                f"{type(loop).__name__} cannot host the other interpreter's loop: use one "
+                "of asyncio's"
+            )
         self._loop = loop
         self._timer: Any = None
         self._turn: Any = None
@@ -132,7 +139,8 @@ class Pump:
 
     def want(self) -> None:
         """The hosted loop has something to do."""
-        self._loop.call_soon(self.run)
+        if not self._loop.is_closed():
+            self._loop.call_soon(self.run)
 
     def begin(self, turn: Any, fd: int, leave: Any, end: Any) -> None:
         """Drive the hosted loop by its functions from now on."""

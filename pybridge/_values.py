@@ -19,6 +19,7 @@ import sys
 from pybridge import _guest
 from pybridge._convert import (
     COROUTINE,
+    FUTURE,
     MODULE,
     OBJECT,
     VALUE,
@@ -202,6 +203,8 @@ _SPECIAL = {
     ("builtins", "coroutine"): OBJECT | COROUTINE << 8,
     ("builtins", "async_generator_asend"): OBJECT | COROUTINE << 8,
     ("builtins", "async_generator_athrow"): OBJECT | COROUTINE << 8,
+    ("_asyncio", "Future"): OBJECT | FUTURE << 8,
+    ("_asyncio", "Task"): OBJECT | FUTURE << 8,
 }
 _factories: dict[str, Any] = {}
 

@@ -279,6 +279,11 @@ def test_guest_futures_and_the_running_loop(m):
         waiting = asyncio.create_task(queue.get())
         await queue.put(3)
         assert await waiting == 3
+        both = await asyncio.gather(
+            m.future_later(0.01, 1), m.asyncio.ensure_future(m.at_once(2))
+        )
+        assert both == [1, 2]
+        assert m.future_later(0, 0).done() is False
         assert m.asyncio.get_event_loop().is_running()
 
     asyncio.run(main())
@@ -333,6 +338,44 @@ def test_loops_one_after_the_other_and_in_threads(m):
     for t in threads:
         t.join()
     assert sorted(results) == [1, 2, 3, 4]
+
+
+def test_guest_tasks_go_on_when_a_loop_runs_again(m):
+    loop = asyncio.new_event_loop()
+    tasks = []
+
+    async def begin():
+        await m.at_once(0)
+        tasks.append(m.asyncio.ensure_future(m.add(1, 2, 0.02)))
+
+    async def end():
+        return await asyncio.wait_for(tasks[0], 5)
+
+    loop.run_until_complete(begin())
+    tasks.append(tasks[0].get_loop().call_later(0.01, lambda: None))
+    assert loop.run_until_complete(end()) == 3
+    loop.close()
+
+
+def test_guest_tasks_that_are_left_are_cancelled_with_the_loop(m):
+    log = guest_list()
+
+    async def main():
+        m.asyncio.ensure_future(m.wait(log))
+        await asyncio.sleep(0.02)
+
+    asyncio.run(main())
+    assert list(log) == ["cancelled"]
+
+
+def test_a_loop_that_is_not_asyncios_is_refused(m):
+    from pybridge import _loops
+
+    class Other:
+        pass
+
+    with pytest.raises(RuntimeError, match="Other cannot host"):
+        _loops.Pump(Other())
 
 
 def test_what_is_not_awaitable_is_refused(m):

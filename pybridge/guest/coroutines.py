@@ -57,6 +57,16 @@ def _patch(asyncio):
             _host[0]()
         return current()
 
+    inner = getattr(events, "_get_event_loop", None)  # CPython 3.9 to 3.11
+    if inner is not None:
+
+        def _get_event_loop(stacklevel=3):
+            if events._get_running_loop() is None:
+                _host[0]()
+            return inner(stacklevel + 1)
+
+        events._get_event_loop = _get_event_loop
+
     for module in (asyncio, events):
         module.get_running_loop, module.get_event_loop = get_running_loop, get_event_loop
 
@@ -102,7 +112,7 @@ async def from_host(start):
     loop = asyncio.events._get_running_loop()
     loops = _loops()
     if not isinstance(loop, loops.HostedLoop) and not hasattr(loop, "_pybridge_pump"):
-        loop._pybridge_pump = pump = loops.Pump(loop)
+        pump = loop._pybridge_pump = loops.Pump(loop)
         turn, fd, leave, end = _host[1](pump.want)
         pump.begin(turn, fd, leave, end)
     future = loops.OtherFuture(loop=loop)

@@ -37,15 +37,8 @@ guest_object.__module__ = "pybridge.pickle"
 
 def load(data: bytes, buffers: tuple[Any, ...] = ()) -> Any:
     """The guest object of a guest pickle."""
-    return _guest.call("pickled.loads", bytes(data), tuple([_for_guest(b) for b in buffers]))
-
-
-def _for_guest(buffer: Any) -> Any:
-    """A buffer of the host's as the guest may use it: read-only ones stay so."""
-    flat = memoryview(buffer)
-    if flat.readonly:
-        return bytes(flat)
-    return _guest.call("pickled.writable", bytes(flat))
+    # As memoryviews the buffers are the guest's too, without a copy, read-only ones as such.
+    return _guest.call("pickled.loads", bytes(data), tuple([memoryview(b) for b in buffers]))
 
 
 def _reduce_ex(self: Any, protocol: Any) -> Any:

@@ -134,6 +134,12 @@ def test_buffers_stay_where_they_are(np):
     back, half = pybridge.pickle.loads(data, buffers=buffers)
     assert np.array_equal(back, a) and back.flags.writeable
     assert list(half[:3]) == [0.0, 2.0, 4.0]
+    back[5] = -5.0
+    assert a[5] == -5.0  # loaded without a copy: it is the same memory
+    shared = bytearray(buffers[1])
+    half = pybridge.pickle.loads(data, buffers=[buffers[0], shared])[1]
+    half[0] = 9.0
+    assert memoryview(shared).cast("d")[0] == 9.0
     copies = [bytes(b) for b in buffers]
     del a, buffers
     assert not pybridge.pickle.loads(data, buffers=copies)[0].flags.writeable

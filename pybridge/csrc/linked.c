@@ -528,9 +528,13 @@ static pb_obj read_repr(pb_obj o)
         return NULL;
     if (kind != SET)
         return bases[kind]->repr(o);
+    int inside = G.Py_ReprEnter(o);     /* for the copy's would not find a cycle */
+    if (inside != 0)
+        return inside < 0 ? NULL : G.PyUnicode_FromString("set(...)");
     pb_obj plain = copied(o, SET);      /* a set's repr begins with its class */
     pb_obj text = plain == NULL ? NULL : G.PyObject_Repr(plain);
     pb_xdrop(plain);
+    G.Py_ReprLeave(o);
     return text;
 }
 

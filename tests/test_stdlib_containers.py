@@ -13,7 +13,7 @@ from __future__ import annotations
 import children
 import pytest
 
-# Run in the child, after `SUITES` was filled: lines "suite|test|outcome|last line of the report".
+# Run in the child: prints lines "suite|test|outcome|last line of the report".
 REPORT = """
 import unittest
 

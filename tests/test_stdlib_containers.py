@@ -38,7 +38,7 @@ collections = pybridge.import_module("collections")
 builtins = pybridge.import_module("builtins")
 try:
     import test.list_tests
-except ImportError:  # PyPy as distributions have it; nothing else comes from the guest's library
+except ImportError:  # PyPy without its tests; nothing else comes from the guest's library
     for name in [n for n in sys.modules if n.partition(".")[0] == "test"]:
         del sys.modules[name]
     library = os.path.dirname(pybridge.import_module("os").__file__)

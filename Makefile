@@ -17,13 +17,15 @@ ENVIRONMENTS := $(HOST_PYTHON) tools/environments.py
 HOST := .venv-host/bin/python
 GUEST := $(CURDIR)/.venv-guest/bin/python
 
-.PHONY: help demo test check format bench build system clean distclean
+.PHONY: help demo gallery test check format bench build system clean distclean
 .NOTPARALLEL:
 
 help:
 	@echo 'make demo       fit and draw the sunspots with scipy and matplotlib, from PyPy'
 	@echo 'make test       run the tests: PyPy with two guests, then CPython as the host'
 	@echo '                ARGS="-k name" goes to pytest, ONLY=pypy|second|cpython runs one part'
+	@echo 'make gallery    run the example scripts of scikit-learn, scikit-image and statsmodels'
+	@echo '                with and without the bridge; ARGS="--sample 30" for some of them'
 	@echo 'make check      format, lint, types, and the C core by itself, warnings as errors'
 	@echo 'make format     rewrite the Python files as `make check` wants them'
 	@echo 'make bench      print the table of ratios to native CPython'
@@ -40,6 +42,10 @@ demo: system
 test: system
 	@$(ENVIRONMENTS) host guest cphost
 	@$(HOST) tools/run_tests.py --only='$(ONLY)' -- $(ARGS)
+
+gallery: system
+	@$(ENVIRONMENTS) host
+	@tools/gallery $(ARGS)
 
 check: system
 	@$(ENVIRONMENTS) tools
@@ -66,4 +72,4 @@ clean:
 	find . -path './.venv-*' -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv-host .venv-guest .venv-cphost .venv-tools
+	rm -rf .venv-host .venv-guest .venv-cphost .venv-tools .venv-gallery

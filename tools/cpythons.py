@@ -11,6 +11,7 @@ version the first found, PATH before pyenv.
 
     python cpythons.py          list them, best guest first
     python cpythons.py --any    succeed if there is a guest
+    python cpythons.py --up-to 3.11     print the best guest that is not newer
 """
 
 from __future__ import annotations
@@ -146,6 +147,13 @@ def second_host(guest: tuple[int, int], found: list[CPython]) -> CPython | None:
 def main() -> None:
     if sys.argv[1:] == ["--any"]:
         sys.exit(0 if find_any_guest() else 1)
+    if sys.argv[1:2] == ["--up-to"] and len(sys.argv) == 3:
+        major, minor = map(int, sys.argv[2].split("."))
+        fitting = [p.path for p in find() if p.is_guest and p.minor <= (major, minor)]
+        if not fitting:
+            sys.exit(f"no CPython up to {sys.argv[2]} with a shared library")
+        print(fitting[0])
+        return
     for python in find():
         uses = ["guest"] * python.is_guest + ["host"] * python.headers
         print(f"{python}: {', '.join(uses) or 'neither guest nor host'}")

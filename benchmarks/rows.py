@@ -87,6 +87,7 @@ def make(native: bool) -> dict[str, Callable[[int], None]]:
                 total += elements[i]
 
     return {
+        **native_rows(native),
         "sqrt(x)": call_sqrt,
         "math.sqrt(x)": call_module_sqrt,
         "f(x), a guest function": call_function,
@@ -95,3 +96,95 @@ def make(native: bool) -> dict[str, Callable[[int], None]]:
         "callback from reduce": call_back,
         "v[i], a double of a view": read_elements,
     }
+
+
+def native_rows(native: bool) -> dict[str, Callable[[int], None]]:
+    """Scalar calls of numpy's and scipy's functions, and integrals: on native CPython by the
+    ufunc itself, through the bridge by `pybridge.native` and `pybridge.lowlevel`."""
+    try:
+        np, special, quad = _scipy(native)
+    except ImportError:
+        return {}
+    if native:
+        sqrt, jv, expit, ndtr = np.sqrt, special.jv, special.expit, special.ndtr
+    else:
+        import pybridge
+
+        sqrt, jv, expit, ndtr = map(
+            pybridge.native, (np.sqrt, special.jv, special.expit, special.ndtr)
+        )
+
+    def call_np_sqrt(n: int) -> None:
+        x = 2.0
+        for _ in range(n):
+            sqrt(x)
+
+    def call_jv(n: int) -> None:
+        x = 0.7
+        for _ in range(n):
+            jv(1.0, x)
+
+    def call_expit(n: int) -> None:
+        x = 0.7
+        for _ in range(n):
+            expit(x)
+
+    def call_ndtr(n: int) -> None:
+        x = 0.7
+        for _ in range(n):
+            ndtr(x)
+
+    rows: dict[str, Callable[[int], None]] = {
+        "native np.sqrt(x)": call_np_sqrt,
+        "native jv(1.0, x)": call_jv,
+        "native expit(x)": call_expit,
+        "native ndtr(x)": call_ndtr,
+    }
+    for name, f in (("cheap", _cheap), ("30 flops", _flops)):
+        rows[f"quad, {name}, a point"] = _integral(quad, f, native, False)
+        if not native:
+            rows[f"quad, {name}, lowlevel"] = _integral(quad, f, native, True)
+        else:
+            rows[f"quad, {name}, lowlevel"] = rows[f"quad, {name}, a point"]
+    return rows
+
+
+def _scipy(native: bool) -> tuple[Any, Any, Any]:
+    if native:
+        import numpy
+        import scipy.integrate
+        import scipy.special
+
+        return numpy, scipy.special, scipy.integrate.quad
+    import pybridge
+
+    load = pybridge.import_module
+    return load("numpy"), load("scipy.special"), load("scipy.integrate").quad
+
+
+# Steps: many intervals, so that the points are the work and not the call of quad.
+_POINTS = 357  # that quad asks for with this tolerance
+
+
+def _cheap(x: float) -> float:
+    return 1.0 if x < 0.3 else 2.0
+
+
+def _flops(x: float) -> float:
+    a = x
+    for c in (1.5, 2.5, 3.5, 4.5, 5.5):
+        a = (a * x + c) * 0.5 + (a - c) * 0.25
+    return 1.0 if x < 0.3 else 2.0 + 1e-30 * a
+
+
+def _integral(quad: Any, f: Any, native: bool, low: bool) -> Callable[[int], None]:
+    if low:
+        import pybridge
+
+        f = pybridge.lowlevel(f, "double(double, void *)")
+
+    def integrate(n: int) -> None:
+        for _ in range(n // _POINTS or 1):
+            quad(f, 0.0, 1.0, (), 1, 0.0, 2e-14)
+
+    return integrate

@@ -35,6 +35,14 @@ GOALS: dict[str, float | None] = {
     "Empty(), created and dropped": 1.5,
     "callback from reduce": 3.0,
     "v[i], a double of a view": None,
+    "native np.sqrt(x)": 0.3,
+    "native jv(1.0, x)": 0.2,
+    "native expit(x)": 0.3,
+    "native ndtr(x)": 0.3,
+    "quad, cheap, a point": 0.7,
+    "quad, cheap, lowlevel": 0.7,
+    "quad, 30 flops, a point": 0.25,
+    "quad, 30 flops, lowlevel": 0.25,
 }
 
 
@@ -83,11 +91,13 @@ class Worker:
         self.process.wait(timeout=30)
 
 
-def rows(guest: str, rounds: int) -> list[dict[str, object]]:
+def rows(guest: str, rounds: int, only: str) -> list[dict[str, object]]:
     """Measure every row."""
     native, bridge = Worker(guest, "native"), Worker(sys.executable, "bridge")
     table: list[dict[str, object]] = []
     for row, goal in GOALS.items():
+        if only not in row:
+            continue
         native.calibrate(row)
         bridge.calibrate(row)
         pairs = [(native.slice(row), bridge.slice(row)) for _ in range(rounds)]
@@ -136,6 +146,7 @@ def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=101)
+    parser.add_argument("--only", default="", help="rows whose name has this text")
     options = parser.parse_args()
     guest = os.environ.get("PYBRIDGE_PYTHON")
     if not guest:
@@ -151,7 +162,7 @@ def main() -> None:
         f"{host} with guest CPython {version}, against CPython {version}; {options.rounds} "
         f"rounds of {SLICE * 1000:.0f} ms, taking turns on one core"
     )
-    table = rows(guest, options.rounds)
+    table = rows(guest, options.rounds, options.only)
     print(f"{'':32} {'native':>9} {'bridge':>9} {'ratio':>7} {'median':>7}   goal")
     for r in table:
         goal = "" if r["goal"] is None else f"<= {r['goal']}"

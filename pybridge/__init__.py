@@ -18,6 +18,7 @@ from pybridge._api import (
     start,
     statistics,
 )
+from pybridge._attached import attached
 from pybridge._buffer import view
 from pybridge._bulk import array
 from pybridge._containers import copy, ref, same, to_host
@@ -56,6 +57,7 @@ __all__ = [
     "Statistics",
     "View",
     "array",
+    "attached",
     "converter",
     "converters",
     "copy",

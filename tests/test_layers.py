@@ -30,7 +30,7 @@ ORDER = [
     # uses
     "_layout", "_dates", "_elements", "_records", "_view", "_buffer", "_exporter", "_bulk",
     "_future", "_converters",
-    "_signature", "_cfunction", "_native", "_lowlevel",
+    "_signature", "_cfunction", "_native", "_lowlevel", "_attached",
     "_source", "_containers", "_api", "_imported", "_spawned", "_finder",
     "_require", "_script", "_pickled", "pickle",
     "__init__",

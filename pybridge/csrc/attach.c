@@ -318,6 +318,41 @@ void pb_step_in(pb_thread *t, const pb_outside *outside)
     errno = saved;
 }
 
+/* Keep the guest GIL from here on, also in host code.  Calls in between are as cheap as in a
+ * lease (lease.c), but nobody ends this one: other threads of the guest wait.  The guest's
+ * own word for its current state is left as it is, unlike in a lease, so that guest code of
+ * which our books do not know finds that it has the GIL: the word that is cleared and set
+ * instead is one of our own.  0, or the word to answer. */
+int64_t pb_attached_begin(void)
+{
+    int64_t refused = 0;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return refused;
+    if (t->inside == 1) {                   /* else whoever called us out there has the GIL */
+        if (t->attached++ == 0) {
+            t->own_slot = t->slot;
+            t->slot = &t->unused_slot;
+        }
+        t->keep = 1;
+    }
+    pb_detach(t);
+    return 0;
+}
+
+void pb_attached_end(void)
+{
+    int64_t refused = 0;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return;
+    if (t->inside == 1 && t->attached > 0 && --t->attached == 0) {
+        t->slot = t->own_slot;
+        t->keep = 0;                        /* the next call may begin a lease */
+    }
+    pb_detach(t);
+}
+
 /* A thread that the guest made has to have room for the host's own recursion limit, which
  * the host counts from where it sees the thread first. */
 int pb_stack_left_for_host(void)

@@ -52,6 +52,8 @@ typedef struct pb_thread {
     volatile int held;          /* * this thread took the guest GIL, and keeps it in a lease */
     volatile int keep;          /* * it need not drop it at the next detach */
     int ours;                   /* `tstate` was made by PyGILState_Ensure here */
+    int attached;               /* * how many pb_attached_begin are open: keeps the GIL */
+    pb_tstate *own_slot, unused_slot;   /* of a thread that is attached: see there */
     pb_tstate *slot;            /* * the guest's own word for its current state; in a lease */
     unsigned nested;            /* how many pb_attach_slow ... */
     uint64_t nested_release;    /* ... and a bit for each: drop the GIL again */

@@ -164,6 +164,9 @@ void pb_fork_before(void);
 void pb_fork_after(int child);
 void pb_callback_set(void *call);
 void pb_lease_set(int enabled);
+/* Keep the guest GIL until the other one is called: 0, or the word to answer. */
+int64_t pb_attached_begin(void);
+void pb_attached_end(void);
 /* 1: crossings that must not fail now may use the last of this thread's stack; 0: no more.
  * Gives what was set before. */
 int pb_stack_reserve(int use);

@@ -166,7 +166,8 @@ static void take_over(pb_thread *keeper)
         return;                             /* somebody else is at it */
     if (__atomic_compare_exchange_n(&keeper->held, &held, PB_CLAIMED, 0, __ATOMIC_SEQ_CST,
                                     __ATOMIC_SEQ_CST)) {
-        int drop = barrier() && !__atomic_load_n(&keeper->inside, __ATOMIC_SEQ_CST);
+        int drop = barrier() && !__atomic_load_n(&keeper->inside, __ATOMIC_SEQ_CST)
+            && !keeper->attached;           /* written while inside */
         if (drop) {
             *slot_address() = keeper->tstate;
             (void)G.PyEval_SaveThread();
@@ -180,7 +181,7 @@ static void take_over(pb_thread *keeper)
 void pb_lease_revoke(void)
 {
     pb_thread *keeper = pb_main_thread;
-    if (keeper == NULL || keeper == &pb_me || keeper->held == PB_FREE)
+    if (keeper == NULL || keeper == &pb_me || keeper->held == PB_FREE || keeper->attached)
         return;
     keeper->keep = 0;
     if (!keeper->inside)
@@ -197,7 +198,7 @@ static int look(pb_thread *keeper, int *age, int *unused, int *quiet)
         return 1;
     if (keeper->inside)
         pb_signals_watch();
-    if (keeper->held == PB_FREE) {
+    if (keeper->held == PB_FREE || keeper->attached) {
         *age = *unused = 0;
         return ++*quiet >= DROWSY;
     }
@@ -272,7 +273,9 @@ static int watcher_start(void)
 
 void pb_lease_taken(pb_thread *t)
 {
-    t->keep = 0;
+    t->keep = t->attached > 0;
+    if (t->keep)
+        return;
     if (t != pb_main_thread)
         return;
     if (!started) {                         /* with the guest GIL: one thread at a time */

@@ -28,7 +28,7 @@
 
 static int gil_held(const pb_thread *t)
 {
-    if (t == pb_main_thread && t->slot != NULL)
+    if (t == pb_main_thread && t->slot != NULL && !t->attached)
         return t->tstate != NULL && *t->slot == t->tstate;
     return G.PyGILState_Check();
 }

@@ -217,6 +217,7 @@ def test_optional_arguments_have_their_defaults(cython_special):
     assert f(2, 0.5) == cython_special.spherical_jn(2, 0.5)
 
 
+@pytest.mark.filterwarnings("ignore")  # scipy warns of what it lets go, numpy of flags
 def test_scipys_c_functions_compute_what_the_ufuncs_compute(special):
     """Why `native` may use one for the other: the same bits, for each that it uses."""
     random.seed(5)

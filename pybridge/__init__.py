@@ -9,6 +9,7 @@ through proxies.  Importing pybridge starts nothing.
 """
 
 from pybridge import _exporter  # noqa: F401  (host memory as an argument)
+from pybridge import _interchange as _interchange  # more that `view` takes
 from pybridge import _pickled as _pickled  # for what it adds to proxies
 from pybridge._api import (
     Statistics,
@@ -21,6 +22,7 @@ from pybridge._api import (
 from pybridge._attached import attached
 from pybridge._buffer import view
 from pybridge._bulk import array
+from pybridge._columns import Column
 from pybridge._containers import copy, ref, same, to_host
 from pybridge._converters import converter, converters
 from pybridge._errors import (
@@ -47,6 +49,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BridgeError",
     "ClosedHandle",
+    "Column",
     "ConversionError",
     "GuestClosed",
     "GuestNotFound",

@@ -80,7 +80,13 @@ def view(x: Any) -> View:
     object does too and cannot be resized; `release()` or a `with` block end it at once.  Any
     thread.
 
-    Raises TypeError when `x` has no buffer, ConversionError for elements without a host form
+    Of what has no buffer: a tensor with `__dlpack__` in this processor's memory (torch, jax);
+    an Arrow column (pyarrow, polars, pandas), which is a read-only view when it is a row of
+    numbers without nulls, else a `Column`; an Arrow table or data frame, which is a dict of
+    these by name.
+
+    Raises TypeError when `x` has none of these, BufferError for a tensor on another device,
+    ConversionError for elements without a host form
     (objects, long doubles), what the guest raises when it refuses.
     """
     _runtime.running()
@@ -88,9 +94,23 @@ def view(x: Any) -> View:
         return x._sub(x._address, x.shape, x.strides)
     if not isinstance(x, Handle):
         raise TypeError(f"a view is of a guest object, not of a host's {type(x).__name__}")
-    made = _view_of(x)
-    _remember(x._pybridge_handle, made)
-    return made
+    try:
+        made = _view_of(x)
+    except ConversionError:
+        raise
+    except TypeError as error:  # no buffer
+        refused = error
+    else:
+        _remember(x._pybridge_handle, made)
+        return made
+    for view_of in others:
+        found = view_of(x)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+    raise refused
+
+
+others: list[Any] = []  # upper layers' views of what has no buffer: functions of the proxy
 
 
 def _view_of(x: Any) -> View:
@@ -180,6 +200,9 @@ def cached_view(address: int) -> View | None:
     return made if made is not None and made._pin.handle else None
 
 
-def held_again(pin: _Pin) -> _Pin:
+def held_again(pin: Any) -> Any:
     """A second hold on the same memory, which the release of the first does not end."""
+    if type(pin) is not _Pin:
+        pin.lent = True
+        return pin
     return _Pin(pin.exporter, pin.guest)

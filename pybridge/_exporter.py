@@ -235,7 +235,7 @@ def _exported(x: Any, describe: Any) -> Any:
         proxy, fresh = _table.guest_object(x, _table.MEMORY)
         if not _dressed:
             _dressed.append(True)
-            _guest.call("dress_memory", proxy)
+            _guest.call("dress_memory", proxy, _lender(0), _lender(1))
         number = _table.number_of(x)
         old = _table.companions.get(number)
         if not fresh and old is not None and old.seen == seen:
@@ -260,6 +260,11 @@ def _exported(x: Any, describe: Any) -> Any:
         f"this {type(x).__name__} was resized by the host while the guest has a buffer of it: "
         "drop what the guest made of it first, or pass a copy"
     )
+
+
+def _lender(which: int) -> Any:
+    frame = frame_get()
+    return take(frame, lib.pb_lender(frame.mem, which))
 
 
 def _seen(x: Any) -> Any:

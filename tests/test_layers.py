@@ -29,6 +29,7 @@ ORDER = [
     "_runtime",
     # uses
     "_layout", "_dates", "_elements", "_records", "_view", "_buffer", "_exporter", "_bulk",
+    "_columns", "_interchange",
     "_future", "_converters",
     "_signature", "_cfunction", "_native", "_lowlevel", "_attached",
     "_source", "_containers", "_api", "_imported", "_spawned", "_finder",

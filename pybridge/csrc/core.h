@@ -12,7 +12,7 @@
  *     hosttable hostobj callback        host objects in the guest, calls of the host
  *     value     cells to guest objects and back
  *     linked    host lists, dicts and sets as the guest's own
- *     call, operate, handle, exporter           the crossings
+ *     call, operate, handle, exporter, interchange   the crossings
  *     signals, start                            process-wide state
  *
  * Locks, in the order in which they may be taken: the guest GIL, then the host's GIL is

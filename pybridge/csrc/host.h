@@ -209,6 +209,9 @@ int64_t pb_linked_number(pb_frame *f, intptr_t object, int64_t number);
 int64_t pb_host_live(pb_frame *f, int64_t number);
 
 int64_t pb_buffer_get(pb_frame *f, intptr_t object);
+int64_t pb_capsule_get(pb_frame *f, intptr_t capsule, const char *name);
+int64_t pb_arrow_read(pb_frame *f, intptr_t capsule, int next);
+int64_t pb_lender(pb_frame *f, int which);
 
 /* Native calls: native.c.  A loop is numpy's for one combination of types. */
 #define PB_LOOP_ARGUMENTS 8

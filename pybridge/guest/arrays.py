@@ -41,8 +41,22 @@ def layout_of(dtype):
     return dtype.kind, order, dtype.itemsize, unit
 
 
-def dress_memory(x):
-    """Give the type of `x`, which stands for host memory, what a memoryview has."""
+def lend_capsules(x):
+    """What an object without a buffer offers: (kind, is it a table, capsules), or None."""
+    cls = type(x)
+    table = hasattr(cls, "column_names") or hasattr(cls, "columns")
+    if hasattr(cls, "__arrow_c_array__"):
+        return ("array", table, *x.__arrow_c_array__())
+    if hasattr(cls, "__arrow_c_stream__"):
+        return "stream", table, x.__arrow_c_stream__()
+    if hasattr(cls, "__dlpack__"):
+        return "dlpack", False, x.__dlpack__()
+    return None
+
+
+def dress_memory(x, lend_tensor, lend_arrow):
+    """Give the type of `x`, which stands for host memory, what a memoryview has, and DLPack's
+    and Arrow's methods through two functions of the core."""
     cls = type(x)
 
     def get_attribute(self, name):
@@ -61,6 +75,14 @@ def dress_memory(x):
         except TypeError:
             return NotImplemented
 
+    def dlpack(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        if stream is not None or dl_device not in (None, (1, 0)) or copy:
+            raise BufferError("host memory is lent where it is, without a copy")
+        return lend_tensor(self)
+
+    cls.__dlpack__ = dlpack
+    cls.__dlpack_device__ = lambda self: (1, 0)
+    cls.__arrow_c_array__ = lambda self, requested_schema=None: lend_arrow(self)
     cls.__len__ = lambda self: len(memoryview(self))
     cls.__getitem__ = lambda self, key: memoryview(self)[key]
     cls.__setitem__ = set_item

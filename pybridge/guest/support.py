@@ -503,6 +503,7 @@ _FILES = dict.fromkeys(  # their modules, once loaded
 _FUNCTIONS = {
     "dress_memory": "arrays",
     "lend_array": "arrays",
+    "lend_capsules": "arrays",
     "record_of": "arrays",
     "streams_use": "streams",
     "streams_local": "streams",

@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: MIT
+"""DLPack and Arrow: tensors, columns and tables of the guest, and host memory as these.
+
+Needs torch, pyarrow, polars or pandas in the guest; each test says which.
+"""
+
+from __future__ import annotations
+
+import array
+import gc
+
+import pytest
+
+import pybridge
+
+
+def guest_module(name):
+    try:
+        return pybridge.import_module(name)
+    except ModuleNotFoundError:
+        pytest.skip(f"this guest has no {name}")
+
+
+@pytest.fixture(scope="module")
+def torch(guest):
+    return guest_module("torch")
+
+
+@pytest.fixture(scope="module")
+def pa(guest):
+    return guest_module("pyarrow")
+
+
+def settled():
+    for _ in range(5):
+        gc.collect()
+        pybridge.statistics()
+
+
+# ---- DLPack ----------------------------------------------------------------------------------
+
+DTYPES = ["float64", "float32", "float16", "int8", "int16", "int32", "int64", "uint8", "bool",
+          "complex64", "complex128"]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_tensor_is_viewed(torch, dtype):
+    t = pybridge.eval(f"torch.arange(6).reshape(2, 3).to(torch.{dtype})", {"torch": torch})
+    v = pybridge.view(t)
+    assert v.shape == (2, 3) and v.itemsize == t.element_size()
+    assert repr(v.tolist()) == pybridge.eval("repr(t.tolist())", {"t": t})
+    v[1, 2] = v[0, 1]
+    assert pybridge.eval("bool(t[1, 2] == t[0, 1])", {"t": t})
+
+
+@pytest.mark.parametrize("text", ["t.T", "t[1:]", "t[:, ::2]", "t[0]", "t[1, 1]", "t[:0]"])
+def test_shapes_and_strides_of_tensors(torch, text):
+    t = pybridge.eval(text, {"t": torch.arange(12.0).reshape(3, 4)})
+    v = pybridge.view(t)
+    assert v.shape == tuple(t.shape)
+    assert repr(v.tolist()) == pybridge.eval("repr(t.tolist())", {"t": t})
+
+
+def test_tensors_that_cannot_be_viewed(torch):
+    with pytest.raises((BufferError, RuntimeError), match="grad"):
+        pybridge.view(pybridge.eval("torch.zeros(2, requires_grad=True)", {"torch": torch}))
+    with pytest.raises(pybridge.ConversionError, match="type 4 in 16 bits"):
+        pybridge.view(pybridge.eval("torch.zeros(2, dtype=torch.bfloat16)", {"torch": torch}))
+    with pytest.raises(Exception, match=r"(?i)meta|device"):
+        pybridge.view(pybridge.eval("torch.zeros(2, device='meta')", {"torch": torch}))
+
+
+def test_a_view_of_a_tensor_keeps_it_and_lets_it_go(torch):
+    space = {}
+    pybridge.exec("import torch, weakref\nt = torch.zeros(1000)\nw = weakref.ref(t)", space)
+    watch = space["w"]
+    v = pybridge.view(pybridge.eval("w().untyped_storage() and w()", {"w": watch}))
+    part = v[10:]
+    assert part[0] == 0.0
+    v.release()
+    for use in (lambda: part[0], lambda: v.tolist()):
+        with pytest.raises(ValueError, match="released"):
+            use()
+    held = pybridge.view(torch.ones(100_000))
+    settled()
+    torch.zeros(100_000)
+    assert held[99_999] == 1.0
+
+
+def test_a_view_of_a_tensor_crosses(torch):
+    t = torch.arange(10.0)
+    v = pybridge.view(t)
+    assert pybridge.eval("lambda x, t: x is t")(v, t)
+    part = v[2:4]
+    v.release()
+    np = guest_module("numpy")
+    v = pybridge.view(t)
+    part = np.asarray(v[2:4])
+    v.release()
+    pybridge.release(t)
+    settled()
+    assert list(part.tolist()) == [2.0, 3.0]
+
+
+@pytest.mark.parametrize("code", "bhiqfdB")
+def test_host_memory_is_a_tensor(torch, code):
+    a = array.array(code, [1, 2, 100])
+    t = torch.from_dlpack(a)
+    assert list(t.tolist()) == [1, 2, 100]
+    t[1] = 7
+    assert a[1] == 7
+    pybridge.release(t)
+
+
+def test_a_part_view_is_a_tensor_with_its_strides(torch):
+    np = guest_module("numpy")
+    v = pybridge.view(np.arange(24.0).reshape(4, 6))[1:3, ::2]
+    t = torch.from_dlpack(v)
+    assert repr(t.tolist()) == repr(v.tolist())
+
+
+def test_memory_that_is_lent_stays_while_the_tensor_lives(torch):
+    t = torch.from_dlpack(array.array("d", range(1000)))
+    settled()
+    garbage = [array.array("d", [-1.0]) * 1000 for _ in range(200)]
+    assert float(t.sum()) == 499500.0
+    del garbage
+    with pytest.raises(BufferError, match="read-only"):
+        torch.from_dlpack(memoryview(b"abc"))
+
+
+# ---- Arrow -----------------------------------------------------------------------------------
+
+COLUMNS = [
+    "pa.array([1, 2, 3])", "pa.array([1, None, 3])", "pa.array([], pa.int8())",
+    "pa.array([1.5, None], pa.float32())", "pa.array([1, 2], pa.uint64())",
+    "pa.array([True, None, False] * 20)", "pa.array([True] * 9)[3:]", "pa.array([None, None])",
+    "pa.array(['a', None, '\\u00e9x', ''])", "pa.array(['a', 'b'], pa.large_string())",
+    "pa.array(['short', 'a rather long text, not inline', None], pa.string_view())",
+    "pa.array([b'ab', None, b''])", "pa.array([b'ab', b'cd'], pa.binary(2))",
+    "pa.array([datetime.date(2020, 1, 2), None])",
+    "pa.array([datetime.datetime(2020, 1, 2, 3, 4, 5, 6), None])",
+    "pa.array([datetime.datetime(2020, 1, 2)], pa.timestamp('s'))",
+    "pa.array([datetime.timedelta(seconds=5), None])",
+    "pa.array([datetime.date(2020, 1, 2)], pa.date64())",
+    "pa.array([[1, 2], None, [3], []])",
+    "pa.array([['a'], [None, 'b']], pa.large_list(pa.string()))",
+    "pa.array([[1, 2], [3, 4]], pa.list_(pa.int32(), 2))",
+    "pa.array([{'a': 1, 'b': 'x'}, None, {'a': None, 'b': 'y'}])",
+    "pa.array(['a', 'b', None, 'a']).dictionary_encode()",
+    "pa.array(list(range(100)))[17:60]", "pa.array(['t%d' % i for i in range(50)])[9:20]",
+    "pa.array([None if i % 7 == 3 else i for i in range(100)])[5:90]",
+    "pa.array([[1, None], [2]] * 9)[3:7]", "pa.array([{'a': i} for i in range(9)])[4:]",
+    "pa.chunked_array([[1, 2], [3], []])", "pa.chunked_array([['a'], [None, 'b']])",
+    "pa.chunked_array([], pa.int64())",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", COLUMNS)
+def test_a_column_reads_as_to_pylist(pa, text):
+    space = {"pa": pa, "datetime": pybridge.import_module("datetime")}
+    x = pybridge.eval(text, space)
+    c = pybridge.view(x)
+    expected = pybridge.eval("repr(x.to_pylist())", {"x": x})
+    assert repr(c.tolist()) == repr([c[i] for i in range(len(c))]) == repr(list(c)) == expected
+    if len(c):
+        assert repr(c[-1]) == repr(c[len(c) - 1])
+    for i in (len(c), -len(c) - 1):
+        with pytest.raises(IndexError, match="out of bounds"):
+            c[i]
+
+
+def test_numbers_without_nulls_are_read_only_views(pa):
+    v = pybridge.view(pa.array([1.5, 2.5]))
+    assert isinstance(v, pybridge.View) and v.readonly and v.format == "d"
+    with pytest.raises(TypeError, match="read-only"):
+        v[0] = 1.0
+    c = pybridge.view(pa.array([1, None]))
+    assert isinstance(c, pybridge.Column) and c.null_count == 1
+    assert repr(c) == "<pybridge column of 2 'l', 1 nulls>" and c[0:1] == [1]
+
+
+def test_moments_with_a_time_zone_come_in_utc(pa):
+    x = pybridge.eval("pa.array([0, None], pa.timestamp('us', 'Europe/Rome'))", {"pa": pa})
+    moment = pybridge.view(x)[0]
+    assert moment.isoformat() == "1970-01-01T00:00:00+00:00" and pybridge.view(x)[1] is None
+
+
+@pytest.mark.parametrize(
+    "text", ["pa.array([1], pa.decimal128(5, 2))", "pa.array([1], pa.time32('s'))"]
+)
+def test_other_types_are_refused_by_name(pa, text):
+    with pytest.raises(pybridge.ConversionError, match="have no host form"):
+        pybridge.view(pybridge.eval(text, {"pa": pa}))
+
+
+def test_a_table_is_a_dict_of_columns(pa):
+    table = pybridge.eval(
+        "pa.concat_tables([pa.table({'a': [1, 2], 'b': ['x', None]})] * 3)", {"pa": pa}
+    )
+    columns = pybridge.view(table)
+    assert list(columns) == ["a", "b"]
+    assert columns["a"].tolist() == [1, 2] * 3 and columns["b"].tolist() == ["x", None] * 3
+    batch = pybridge.eval("pa.record_batch({'a': [1, 2], 'b': [1.5, None]})[1:]", {"pa": pa})
+    columns = pybridge.view(batch)
+    assert columns["a"].tolist() == [2] and columns["b"].tolist() == [None]
+    empty = pybridge.view(pybridge.eval("pa.table({'a': pa.array([], pa.int8())})", {"pa": pa}))
+    assert empty["a"].tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "expected"),
+    [
+        ("polars", "m.Series([1, 2, None])", [1, 2, None]),
+        ("polars", "m.Series([1.5, 2.5])", [1.5, 2.5]),
+        ("polars", "m.Series(['a', 'a text of more than twelve', None])",
+         ["a", "a text of more than twelve", None]),
+        ("polars", "m.DataFrame({'a': [1, 2], 'b': ['x', None]})",
+         {"a": [1, 2], "b": ["x", None]}),
+        ("pandas", "m.Series([1, 2, 3])", [1, 2, 3]),
+        ("pandas", "m.DataFrame({'a': [1.5, 2], 'b': ['x', None]})",
+         {"a": [1.5, 2.0], "b": ["x", None]}),
+    ],
+)  # fmt: skip
+def test_frames_of_polars_and_pandas(pa, module, text, expected):
+    x = pybridge.eval(text, {"m": guest_module(module)})
+    v = pybridge.view(x)
+    found = {k: c.tolist() for k, c in v.items()} if isinstance(v, dict) else v.tolist()
+    assert found == expected
+
+
+def test_columns_keep_their_memory_and_let_it_go(pa):
+    allocated = pa.total_allocated_bytes
+    settled()
+    before = allocated()
+    c = pybridge.view(
+        pybridge.eval("pa.array([str(i) if i % 2 else None for i in range(10**5)])", {"pa": pa})
+    )
+    settled()
+    assert allocated() - before > 100_000
+    assert c[99_999] == "99999" and c[0] is None
+    c.release()
+    with pytest.raises(ValueError, match="released"):
+        c[0]
+    assert repr(c) == "<released pybridge column>"
+    del c
+    settled()
+    assert allocated() - before < 100_000
+
+
+def test_host_memory_is_an_arrow_array(pa):
+    a = array.array("d", range(1000))
+    x = pa.array(a)
+    assert pybridge.eval("lambda x: (str(x.type), len(x), x.sum().as_py())")(x) == (
+        "double", 1000, 499500.0,
+    )  # fmt: skip
+    a[0] = 0.5
+    assert pybridge.eval("lambda x: x[0].as_py()")(x) == 0.5  # without a copy
+    del a
+    settled()
+    assert pybridge.eval("lambda x: x[999].as_py()")(x) == 999.0
+    for wrong in (bytearray(b"ab"), memoryview(b"ab")):
+        assert pybridge.eval("lambda x: str(x.type)")(pa.array(wrong)) == "uint8"
+    with pytest.raises(BufferError, match="one row of numbers"):
+        pa.array(memoryview(bytearray(4)).cast("B", (2, 2)))
+
+
+def test_what_offers_nothing_is_refused():
+    with pytest.raises(TypeError, match="bytes-like object is required"):
+        pybridge.view(pybridge.eval("[1, 2]"))
+    broken = pybridge.eval(
+        "type('Broken', (), {'__arrow_c_array__': lambda self: (1, 2),"
+        " '__dlpack__': lambda self: 5})()"
+    )
+    with pytest.raises(TypeError, match="capsule"):
+        pybridge.view(broken)
+
+
+def test_a_stream_that_was_consumed_or_fails_is_an_error(pa):
+    space = {"pa": pa}
+    pybridge.exec(
+        "class Once:\n"
+        "    def __init__(self, fail):\n"
+        "        def batches():\n"
+        "            yield pa.record_batch({'a': [1]})\n"
+        "            if fail: raise KeyError('no more')\n"
+        "        schema = pa.schema([('a', pa.int64())])\n"
+        "        self.reader = pa.RecordBatchReader.from_batches(schema, batches())\n"
+        "        self.capsule = self.reader.__arrow_c_stream__()\n"
+        "    columns = ['a']\n"
+        "    def __arrow_c_stream__(self, requested=None): return self.capsule\n"
+        "good, bad = Once(False), Once(True)\n"
+        "used = Once(False)\n"
+        "pa.RecordBatchReader._import_from_c_capsule(used.capsule)\n",
+        space,
+    )
+    assert pybridge.view(space["good"])["a"].tolist() == [1]
+    with pytest.raises(Exception, match="no more"):
+        pybridge.view(space["bad"])
+    with pytest.raises(ValueError, match="consumed"):
+        pybridge.view(space["used"])

@@ -15,6 +15,7 @@ variables stay on their side; a task has those of the place where it was awaited
 
 from __future__ import annotations
 
+from itertools import count
 from types import CoroutineType
 
 from pybridge import _guest
@@ -22,7 +23,7 @@ from pybridge._convert import fallbacks, late
 from pybridge._handle import Handle, adopt_as
 from pybridge._proxy import Proxy
 from pybridge._raised import to_host
-from pybridge._table import put_object
+from pybridge._table import FUNCTION, guest_object, put_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -73,14 +74,28 @@ def _future(x: Any) -> Any:
     loop = asyncio.get_running_loop()
     _host_guest_loop()
     future = _loops.OtherFuture(loop=loop)
-
-    def finish(kind: str, value: Any) -> None:
-        if kind == "error":
-            value = _error(value)
-        future.finish(kind, value)
-
-    future.cancel_other = _guest.call("coroutines.begin", x, finish)
+    number = next(_numbers)
+    _waiting[number] = future
+    try:
+        _guest.call("coroutines.begin", x, number)
+    except BaseException:
+        del _waiting[number]
+        raise
+    future.cancel_other = lambda: _guest.call("coroutines.cancel", number)
     return future
+
+
+# A number each, and one function that the guest calls: a function each would cost more than
+# all the rest of it.
+_waiting: dict[int, Any] = {}
+_numbers = count(1)
+
+
+def _finished(number: int, kind: str, value: Any) -> None:
+    """A guest awaitable is done."""
+    future = _waiting.pop(number, None)
+    if future is not None:
+        future.finish(kind, _error(value) if kind == "error" else value)
 
 
 def _error(value: Any) -> BaseException:
@@ -233,11 +248,13 @@ class _Starter:
         from pybridge import _loops
 
         task = asyncio.ensure_future(self.awaitable, loop=_running())
-        return _loops.watch(task, finish)
+        task.add_done_callback(lambda task: finish(*_loops.outcome(task)))
+        return guest_object(task.cancel, FUNCTION)[0]
 
 
 def _put_awaitable(frame: Any, at: int, x: Any) -> int:
-    return put_object(frame, at, _guest.call("coroutines.from_host", _Starter(x)))
+    starter = guest_object(_Starter(x), FUNCTION)[0]  # nobody asks for its name
+    return put_object(frame, at, _guest.call("coroutines.from_host", starter))
 
 
 def _awaitable_encoder(x: Any) -> Encoder | None:
@@ -248,7 +265,7 @@ def _awaitable_encoder(x: Any) -> Encoder | None:
 
 def set_up() -> None:
     """Right after the start."""
-    _guest.call("coroutines.set_up", _host_guest_loop, _host_loop)
+    _guest.call("coroutines.set_up", _host_guest_loop, _host_loop, _finished)
 
 
 _install()

@@ -205,16 +205,9 @@ class OtherFuture(asyncio.Future):  # type: ignore[type-arg]
             super().cancel()
 
 
-def watch(task: Any, finish: Any) -> Any:
-    """Tell the other side's future when `task` is done; the function that cancels it."""
-
-    def done(task: Any) -> None:
-        if task.cancelled():
-            finish("cancelled", None)
-        elif task.exception() is not None:
-            finish("error", task.exception())
-        else:
-            finish("result", task.result())
-
-    task.add_done_callback(done)
-    return task.cancel
+def outcome(task: Any) -> tuple[str, Any]:
+    """How a task that is done ended, in the words of `OtherFuture.finish`."""
+    if task.cancelled():
+        return "cancelled", None
+    error = task.exception()
+    return ("result", task.result()) if error is None else ("error", error)

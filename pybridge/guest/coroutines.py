@@ -31,7 +31,7 @@ class _Finder:
 
 def set_up(*functions):
     """`functions`: is there a running loop of the host's, which now hosts one here?; make a
-    host loop that the loop here hosts."""
+    host loop that the loop here hosts; a guest awaitable is done."""
     global _host
     _host = functions
     if "asyncio" in sys.modules:
@@ -97,12 +97,29 @@ def hosted(want):
     return loop.pump, fd, loop.leave, loop.end, loop.enter
 
 
-def begin(awaitable, finish):
-    """Begin a guest awaitable as a task of this thread's loop; the function that cancels it."""
+_tasks = {}  # by the host's number
+
+
+def begin(awaitable, number):
+    """Begin a guest awaitable as a task of this thread's loop."""
     import asyncio
+    import functools
 
     loop = asyncio.events._get_running_loop()
-    return _loops().watch(asyncio.ensure_future(awaitable, loop=loop), finish)
+    task = _tasks[number] = asyncio.ensure_future(awaitable, loop=loop)
+    task.add_done_callback(functools.partial(_done, number))
+
+
+def _done(number, task):
+    del _tasks[number]
+    _host[2](number, *_loops().outcome(task))
+
+
+def cancel(number):
+    """Ask a task that the host awaits to stop."""
+    task = _tasks.get(number)
+    if task is not None:
+        task.cancel()
 
 
 async def from_host(start):

@@ -14,7 +14,7 @@ import _thread
 import sys
 
 from pybridge import _guest
-from pybridge._convert import check_read, decoders, fallbacks, get, keep, put
+from pybridge._convert import check_read, decoders, encoders, fallbacks, get, keep, put
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import BASE, Frame, frame_of_callback
@@ -169,8 +169,15 @@ _dressing = False
 _COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 
-def _callable_encoder(x: Any) -> Encoder | None:
-    return put_function if callable(x) else None
+# Where the classes of callables are that are called as they are; others are host objects.
+_OF_FUNCTIONS = frozenset(("builtins", "functools", "_functools", "operator", "_operator"))
+
+
+def _function_encoder(x: Any) -> Encoder | None:
+    kind = type(x)
+    if kind.__module__ in _OF_FUNCTIONS and not isinstance(x, type) and callable(x):
+        return put_function
+    return None
 
 
 def _ask(function: Any, attribute: str) -> Any:
@@ -235,4 +242,5 @@ def _method_made(parts: tuple[Any, Any]) -> Any:
 _METHOD = type(Frame.renew.__get__(object()))  # types.MethodType
 _entry_code = _host_call.__code__ if hasattr(_host_call, "__code__") else None
 decoders[lib.PB_METHOD] = _method_made
-fallbacks.append(_callable_encoder)
+fallbacks.append(_function_encoder)
+encoders[type(_function_encoder)] = put_function

@@ -215,15 +215,9 @@ def _encoder_of(x: Any) -> Encoder:
 def unconvertible(x: Any) -> ConversionError:
     """The refusal of a host object that has no form in the guest."""
     kind = type(x)
-    for base in (bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset):
-        if isinstance(x, base):
-            remedy = f"pass {base.__name__}(x) if its value is enough"
-            break
-    else:
-        remedy = "pass its values, or a function that the guest may call"
     return ConversionError(
-        f"{kind.__module__}.{kind.__qualname__} object cannot cross to the guest: only the "
-        f"builtin value types, functions and proxies do; {remedy}"
+        f"{kind.__module__}.{kind.__qualname__} object cannot cross to the guest, where it has "
+        "no form: pass a value that is made of it"
     )
 
 

@@ -22,6 +22,7 @@ from pybridge import (
     _async,
     _guest,
     _handle,
+    _hostderive,
     _linked,
     _module,
     _release,
@@ -49,7 +50,11 @@ _asks: Any = None  # the guest's object for _interrupted
 signal: Any = None  # the module, from the start on: it costs 5 ms at import
 _lock = _thread.allocate_lock()
 _starter = 0
-_REGISTERED = _values, _module  # imported for the rows that it adds to the tables of _convert
+_REGISTERED = (
+    _values,
+    _module,
+    _hostderive,
+)  # imported for the rows that it adds to the tables of _convert
 
 
 def start(python: str | None = None) -> None:

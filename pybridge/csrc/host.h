@@ -197,9 +197,9 @@ int64_t pb_kind_set(pb_frame *f, intptr_t type, int64_t word, intptr_t reducer);
 int64_t pb_value_of(pb_frame *f, intptr_t handle);
 int64_t pb_host_new(pb_frame *f, int64_t number, int64_t kind, int64_t reuse);
 int64_t pb_export_set(pb_frame *f, intptr_t object, const pb_export *what);
-int64_t pb_host_class_set(pb_frame *f, int64_t number, intptr_t guest_class, int watchable);
+int64_t pb_host_class_set(pb_frame *f, int64_t number, intptr_t box, int watchable);
 int64_t pb_host_class_get(pb_frame *f, int64_t number);
-void pb_host_meta_set(intptr_t type);
+void pb_host_meta_set(intptr_t box);
 
 /* Linked containers: linked.c. */
 int64_t pb_linked_start(pb_frame *f, intptr_t module);

@@ -313,17 +313,17 @@ done:
     return answer;
 }
 
-/* From now on `guest_class` is the class of the objects of host class `number`.  `watchable`:
- * the host has weak references to them. */
-int64_t pb_host_class_set(pb_frame *f, int64_t number, intptr_t guest_class, int watchable)
+/* From now on the class in the list `box` is that of the objects of host class `number`.
+ * `watchable`: the host has weak references to them. */
+int64_t pb_host_class_set(pb_frame *f, int64_t number, intptr_t box, int watchable)
 {
     int64_t refused = 0, answer;
     pb_thread *t = pb_attach(&refused);
     if (t == NULL)
         return pb_answer(f, refused, 0);
-    pb_type *type = (pb_type *)guest_class;
+    pb_type *type = (pb_type *)(void *)G.PyList_GetItem((pb_obj)box, 0);      /* borrowed */
     pb_entry *e = pb_entry_find(number);
-    pb_obj old = NULL, watch = G.PyWeakref_NewRef(&type->head, NULL);
+    pb_obj old = NULL, watch = type == NULL ? NULL : G.PyWeakref_NewRef(&type->head, NULL);
     if (watch == NULL || e == NULL) {
         answer = pb_raised(f);
         goto done;
@@ -354,8 +354,15 @@ int64_t pb_host_class_get(pb_frame *f, int64_t number)
     return answer;
 }
 
-/* The class of the guest classes that stand for host classes. */
-void pb_host_meta_set(intptr_t type)
+/* The class, in a list, of the guest classes that stand for host classes.  It stays for ever. */
+void pb_host_meta_set(intptr_t box)
 {
-    meta_type = (pb_type *)type;
+    int64_t refused = 0;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return;
+    meta_type = (pb_type *)(void *)G.PyList_GetItem((pb_obj)box, 0);
+    if (meta_type != NULL)
+        pb_dup(&meta_type->head);
+    pb_detach(t);
 }

@@ -376,7 +376,7 @@ int64_t pb_result(pb_frame *f, pb_obj o /*steals*/)
     }
     const pb_kind *kind = pb_kind_find(o->type);
     if (kind != NULL && kind->word == PB_OBJECT         /* what most objects are */
-        && !(o->type->flags & PB_TYPE_EXCEPTION) && &o->type->head != G.PyMethod_Type) {
+        && !(o->type->flags & (PB_TYPE_EXCEPTION | PB_TYPE_TYPE)) && &o->type->head != G.PyMethod_Type) {
         weigh(o);
         f->base[0] = PB_OBJECT;
         f->base[1] = (int64_t)(intptr_t)o;

@@ -497,11 +497,21 @@ def find_module(name, top):
 
 _loading = _thread.RLock()
 _FILES = dict.fromkeys(  # their modules, once loaded
-    "arrays coroutines linked pickled prompt source streams stubs warned".split()
+    "arrays coroutines hostclasses linked pickled prompt source streams stubs warned".split()
 )
 # Functions of theirs that are called as if they were here; others are of exceptions.py.
 _FUNCTIONS = {
     "dress_memory": "arrays",
+    "host_attribute": "hostclasses",
+    "host_attribute_delete": "hostclasses",
+    "host_attribute_set": "hostclasses",
+    "host_begin": "hostclasses",
+    "host_bind": "hostclasses",
+    "host_class": "hostclasses",
+    "host_invoke": "hostclasses",
+    "host_meta": "hostclasses",
+    "host_special": "hostclasses",
+    "host_value": "hostclasses",
     "lend_array": "arrays",
     "lend_capsules": "arrays",
     "record_of": "arrays",

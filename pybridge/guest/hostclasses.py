@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: MIT
+"""The bridge's Python in the guest: classes that stand for host classes.
+
+One guest class for each host class that is needed, of the metaclass `HostType`, with the
+bases mirrored and exactly the special methods that the host class has; each is a host
+function that calls the host's.  All other attributes are asked for.  Objects have no state of
+their own: what guest code sets is set on the host's object, so a guest object may be dropped
+and made again.
+
+A host class that derives from int, float, complex, str, bytes, tuple or frozenset has a guest
+class that does too, so that C code takes its objects for such; they hold the carrier of their
+host object's number under `_HOST`, as each class does of its host class (csrc/hostobj.c).
+"""
+
+import abc
+import sys
+import types
+
+_HOST = "__pybridge_host__"
+_host = types.SimpleNamespace()  # functions of the host, by name: pybridge/_hostclass.py
+_specials = {}
+_MISSING = object()  # what the host gives for an attribute that is not there
+_OWN = frozenset((_HOST, "__abstractmethods__", "_abc_impl", "_abc_registry"))
+
+
+def host_begin(functions):
+    """Take the host's functions; give the metaclass, and what stands for no attribute.
+
+    Classes go to the host in a list: by themselves they would cross as host classes.
+    """
+    for name, function in functions:
+        setattr(_host, name, function)
+    return [HostType], _MISSING
+
+
+def _missing(x, name):
+    if isinstance(x, HostType):
+        text = "type object '%s' has no attribute '%s'" % (x.__name__, name)
+    else:
+        text = "'%s' object has no attribute '%s'" % (type(x).__name__, name)
+    if sys.version_info >= (3, 10):
+        return AttributeError(text, name=name, obj=x)
+    return AttributeError(text)
+
+
+def _get(x, name):
+    found = _host.get(x, name)
+    if found is _MISSING:
+        raise _missing(x, name)
+    return found
+
+
+class HostType(abc.ABCMeta):
+    """The class of guest classes that stand for host classes."""
+
+    def __new__(meta, name, bases, namespace, **keywords):
+        """A class statement of guest code.  Its objects have no state in the guest either."""
+        namespace = dict(namespace, __slots__=())
+        namespace.pop(_HOST, None)
+        cls = super().__new__(meta, name, bases, namespace)
+        _derived.append(cls)
+        for base in cls.__mro__:
+            if isinstance(base, HostType) and base not in _derived and _HOST in base.__dict__:
+                _make_inheritable(base)
+        named = cls.__name__, cls.__qualname__, cls.__module__
+        mirrors = tuple(base for base in bases if isinstance(base, HostType))
+        _host.derive([cls], named, cls.__doc__, mirrors, _namespace(cls), **keywords)
+        return cls
+
+    def __init__(cls, name, bases, namespace, **keywords):
+        super().__init__(name, bases, namespace)
+
+    def __call__(cls, *args, **kwargs):
+        return _host.construct(cls, *args, **kwargs)
+
+    def __getattr__(cls, name):
+        if name in _OWN:
+            raise _missing(cls, name)
+        return _get(cls, name)
+
+    def __setattr__(cls, name, value):
+        if name in _OWN or name.startswith("_abc_"):
+            type.__setattr__(cls, name, value)
+        elif _HOST in cls.__dict__:
+            _host.set(cls, name, value)
+        else:
+            type.__setattr__(cls, name, value)
+
+    def __delattr__(cls, name):
+        _host.delete(cls, name)
+
+    def __dir__(cls):
+        return list(_host.dir(cls))
+
+    def __instancecheck__(cls, x):
+        if type.__instancecheck__(cls, x):
+            return True
+        if isinstance(type(x), HostType):
+            return _host.isinstance(x, cls)
+        return abc.ABCMeta.__subclasscheck__(cls, type(x))
+
+    def __subclasscheck__(cls, sub):
+        if type.__subclasscheck__(cls, sub):
+            return True
+        if isinstance(sub, HostType):
+            return _host.issubclass(sub, cls)
+        return abc.ABCMeta.__subclasscheck__(cls, sub)
+
+
+def _methods():
+    """What all objects of such classes have."""
+
+    def __getattr__(self, name):
+        return _get(self, name)
+
+    def __setattr__(self, name, value):
+        _host.set(self, name, value)
+
+    def __delattr__(self, name):
+        _host.delete(self, name)
+
+    def __dir__(self):
+        return list(_host.dir(self))
+
+    def __repr__(self):
+        return _host.repr(self)
+
+    def __str__(self):
+        return _host.str(self)
+
+    def __format__(self, spec):
+        return _host.format(self, spec)
+
+    def __copy__(self):
+        return _host.copy(self)
+
+    def __deepcopy__(self, memo):
+        return _host.deepcopy(self)
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError(
+            "cannot pickle '%s' object in the guest: it lives on the host; pickle it there"
+            % type(self).__name__
+        )
+
+    def __dict__(self):
+        return _get(self, "__dict__")
+
+    space = dict(locals())
+    space["__dict__"] = property(__dict__)
+    space["__module__"] = "pybridge"
+    return space
+
+
+_base = None  # host_object of the core
+_roots = {}
+
+
+def _root(kind):
+    """The class under which all of a kind are: "" for plain objects, "value" for values."""
+    found = _roots.get(kind)
+    if found is None:
+        space = _methods()
+        space["__slots__"] = ()
+        bases = () if kind else (_base,)
+        found = _roots[kind] = abc.ABCMeta.__new__(HostType, "host_object", bases, space)
+    return found
+
+
+def host_special(name, function):
+    """A function of the host that is the special method `name` of all classes that have it."""
+    _specials[name] = function
+
+
+def host_meta(name, module, specials):
+    """The metaclass of classes whose host metaclass has special methods."""
+    space = {s: _specials[s] for s in specials}
+    space["__module__"] = module
+    return [type(name, (HostType,), space)]
+
+
+def host_class(carrier, meta, names, doc, bases, value, specials, nones, abcs):
+    """The guest class for a host class."""
+    global _base
+    if _base is None:
+        _base = type(carrier)
+    name, qualname, module = names
+    space = {"__module__": module, "__qualname__": qualname, "__doc__": doc, _HOST: carrier}
+    for special in specials:
+        space[special] = _specials[special]
+    for special in nones:
+        space[special] = None
+    if value is None:
+        space["__slots__"] = ()
+        bases = bases or (_root(""),)
+        if "readinto" in abcs:
+            space.update(_file_methods())
+    else:
+        bases = _root("value"), value
+    cls = abc.ABCMeta.__new__(meta[0] if meta else HostType, name, bases, space)
+    _register(cls, abcs)
+    return [cls]
+
+
+def _register(cls, abcs):
+    import importlib
+
+    for path in abcs:
+        module, colon, name = path.partition(":")
+        base = getattr(importlib.import_module(module), name, None) if colon else None
+        if base is not None and not issubclass(cls, base):
+            base.register(cls)
+
+
+def _file_methods():
+    """Host files fill buffers of the guest, and write what is in them."""
+
+    def fill(read):
+        def readinto(self, buffer):
+            view = memoryview(buffer).cast("B")
+            data = _get(self, read)(len(view))
+            if data is None:
+                return None
+            view[: len(data)] = data
+            return len(data)
+
+        return readinto
+
+    def write(self, data):
+        if not isinstance(data, (str, bytes)):
+            data = bytes(memoryview(data))
+        return _get(self, "write")(data)
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    return {
+        "readinto": fill("read"), "readinto1": fill("read1"), "write": write,
+        "writelines": writelines,
+    }  # fmt: skip
+
+
+def host_value(cls, carrier, value):
+    """An object of a class that derives from a value type."""
+    for base in cls.__mro__:
+        if not isinstance(base, HostType):
+            break
+    x = base.__new__(cls, value)
+    object.__setattr__(x, _HOST, carrier)
+    return x
+
+
+# ---- classes of the guest that derive from host classes -------------------------------------
+# The host has a class for each, derived from the host class, whose methods call the guest's:
+# pybridge/_hostderive.py.  Both live for ever.
+
+_derived = []
+
+
+class _Inherited:
+    """An attribute of a host class, for `super()` in guest code."""
+
+    def __init__(self, cls, name):
+        self.cls = cls
+        self.name = name
+
+    def __get__(self, x, owner=None):
+        if x is None:
+            return _get(self.cls, self.name)
+        if type(x) in _derived:
+            return _host.bind(self.cls, self.name, x)
+        return _get(x, self.name)
+
+
+_inheritable = set()
+
+
+def _make_inheritable(cls):
+    if id(cls) in _inheritable:
+        return
+    _inheritable.add(id(cls))
+    for name in _host.names(cls):
+        if name not in cls.__dict__ and name not in _NOT_FORWARDED:
+            type.__setattr__(cls, name, _Inherited(cls, name))
+
+
+def _namespace(cls):
+    """(name, kind) of what the class, and those of the guest's own among its bases, define."""
+    found = {}
+    for base in cls.__mro__:
+        if base is object or (base is not cls and isinstance(base, HostType)):
+            continue
+        for name, value in base.__dict__.items():
+            if type(name) is str and name not in found and name not in _NOT_FORWARDED:
+                found[name] = _kind_of(value)
+    return tuple(found.items())
+
+
+def _kind_of(value):
+    cls = type(value)
+    if value is None:
+        return "none"
+    if hasattr(cls, "__set__"):
+        return "data"
+    if callable(value) and hasattr(cls, "__get__"):
+        if cls not in (staticmethod, classmethod):
+            return "function"
+    return "attribute"
+
+
+_NOT_FORWARDED = _OWN | {
+    "__module__", "__qualname__", "__dict__", "__weakref__", "__slots__", "__new__", "__doc__",
+    "__getattribute__", "__class__", "__init_subclass__", "__class_getitem__",
+    "__annotations__", "__firstlineno__", "__static_attributes__", "__del__",
+}  # fmt: skip
+
+
+def host_bind(box, carrier):
+    """Tie a class of the guest to the host class made for it."""
+    type.__setattr__(box[0], _HOST, carrier)
+
+
+def host_invoke(cls, self, name, *args, **kwargs):
+    """Call what a class of the guest defines, on an object of it."""
+    return _own(cls, name).__get__(self, type(self))(*args, **kwargs)
+
+
+def host_attribute(cls, self, name):
+    """Read what a class of the guest defines."""
+    found = _own(cls, name)
+    get = getattr(type(found), "__get__", None)
+    return found if get is None else get(found, self, cls if self is None else type(self))
+
+
+def host_attribute_set(cls, self, name, value):
+    """Set what a class of the guest defines with a descriptor."""
+    found = _own(cls, name)
+    type(found).__set__(found, self, value)
+
+
+def host_attribute_delete(cls, self, name):
+    """Delete it."""
+    found = _own(cls, name)
+    type(found).__delete__(found, self)
+
+
+def _own(cls, name):
+    for base in cls.__mro__:
+        if name in base.__dict__ and (base is cls or not isinstance(base, HostType)):
+            return base.__dict__[name]
+    raise AttributeError(name)

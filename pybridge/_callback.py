@@ -181,16 +181,22 @@ def _function_encoder(x: Any) -> Encoder | None:
 
 
 def _ask(function: Any, attribute: str) -> Any:
-    """What a guest reads from the object of a host function: asked for when needed."""
+    """What a guest reads from the object of a host function: asked for when needed.
+
+    In a tuple; None when there is no such attribute.  A module's names are not a function's
+    to give away.
+    """
     if attribute == "__signature__":
         return _signature(function)
     if attribute.startswith("_is_coroutine"):
         code = getattr(function, "__code__", None)
         return code is not None and code.co_flags & _COROUTINE != 0
-    value = getattr(function, attribute)
-    if value is not None and type(value) not in (str, int, float, bool, tuple, dict):
-        raise AttributeError(attribute)
-    return value
+    if attribute in ("__globals__", "__builtins__"):
+        return None
+    try:
+        return (getattr(function, attribute),)
+    except AttributeError:
+        return None
 
 
 def _signature(function: Any) -> tuple[Any, ...]:

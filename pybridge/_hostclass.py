@@ -32,6 +32,7 @@ from pybridge._core import lib
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import Handle, adopt_alone, settle
 from pybridge._host import hidden
+from pybridge._raised import to_host
 from pybridge._table import PLAIN, guest_object, number_of, put_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -62,6 +63,11 @@ _ABCS = (
     *(_CLASS + name for name in ("ValuesView", "Generator", "Coroutine", "AsyncGenerator")),
     *("numbers:" + name for name in ("Number", "Complex", "Real", "Rational", "Integral")),
     *("io:" + name for name in ("IOBase", "RawIOBase", "BufferedIOBase", "TextIOBase")),
+)
+_THROWS = (
+    (_CLASS + "Generator", "throw"),
+    (_CLASS + "Coroutine", "throw"),
+    (_CLASS + "AsyncGenerator", "athrow"),
 )
 _making = _thread.RLock()  # while guest classes are made, so that each is made once
 _kept: list[Any] = []  # guest classes of host classes that do not die
@@ -114,6 +120,10 @@ def _dir(x: Any) -> tuple[str, ...]:
     return tuple([name for name in dir(x) if type(name) is str])
 
 
+def _throw(x: Any, name: str, error: Any) -> Any:
+    return getattr(x, name)(to_host(error))
+
+
 def _str(x: Any) -> str:
     return str(x)
 
@@ -139,6 +149,7 @@ asked: dict[str, Any] = {  # by name, what guest/hostclasses.py calls
     "construct": _construct,
     "isinstance": _isinstance,
     "issubclass": _issubclass,
+    "throw": _throw,
 }
 
 
@@ -157,6 +168,7 @@ def _special(name: str) -> Callable[..., Any]:
     def leave(x: Any, kind: Any, error: Any, traceback: Any) -> Any:
         if error is None:
             return getattr(type(x), name)(x, None, None, None)
+        error = to_host(error)
         return getattr(type(x), name)(x, type(error), error, error.__traceback__)
 
     found = {"__call__": call, "__exit__": leave, "__aexit__": leave}.get(name, method)
@@ -246,7 +258,10 @@ def _abcs_of(cls: type) -> tuple[str, ...]:
         if module in sys.modules and issubclass(cls, getattr(sys.modules[module], name)):
             found.append(path)
     if any(path.startswith("io:") for path in found):
-        found.append("readinto")
+        found.append("files")
+    for path, name in _THROWS:
+        if path in found:
+            found.append(name)
     return tuple(found)
 
 
@@ -290,7 +305,6 @@ def _class_make(cls: type) -> Any:
     if value is None:
         bases = [b for b in cls.__bases__ if _mirrored(b)]
     specials, nones = _defined(cls, bases, value)
-    watched = bool(getattr(cls, "__weakrefoffset__", 0)) or hasattr(cls, "__weakref__")
     doc = cls.__doc__
     carrier, _ = guest_object(cls, PLAIN)
     made = _guest.call(
@@ -305,14 +319,17 @@ def _class_make(cls: type) -> Any:
         tuple(nones),
         _abcs_of(cls),
     )
-    bind(cls, made, watched)
+    bind(cls, made)
     if _stays(cls):
         _kept.append(settle(made))
     return _class_alive(cls)
 
 
-def bind(cls: type, made: Any, watched: bool) -> None:
+def bind(cls: type, made: Any) -> None:
     """From now on what the list `made` holds is the guest class of host class `cls`."""
+    watched = bool(getattr(cls, "__weakrefoffset__", 0)) or any(
+        "__weakref__" in vars(base) for base in cls.__mro__
+    )
     frame = frame_get()
     take(
         frame, lib.pb_host_class_set(frame.mem, number_of(cls), made._pybridge_handle, watched)
@@ -324,10 +341,9 @@ def kept_for_ever() -> tuple[list[Any], list[Any]]:
     if _meta is None:
         return [*_methods], []
     metas = [made for made in _metas.values() if made is not None]
-    classes = [made for made in _kept]
     return (
-        [_meta, _missing, *_methods, *metas, *classes],
-        [*asked.values(), *_specials.values(), *classes],
+        [_meta, _missing, *_methods, *metas, *_kept],
+        [*asked.values(), *_specials.values(), *_kept],
     )
 
 

@@ -97,8 +97,7 @@ def _derive(
     cls.__pybridge_guest_class__ = box
     carrier, _ = guest_object(cls, PLAIN)
     _guest.call("host_bind", box, carrier)
-    watched = bool(getattr(cls, "__weakrefoffset__", 0)) or hasattr(cls, "__weakref__")
-    bind(cls, box, watched)
+    bind(cls, box)
 
 
 asked.update(derive=_derive, names=_names, bind=_bind)

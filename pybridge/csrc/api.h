@@ -54,6 +54,11 @@ struct pb_type {
     void *init, *alloc;
     pb_obj (*new)(pb_type *, pb_obj, pb_obj);   /* 312 */
     void (*free)(void *);       /* 320 */
+    void *is_gc;
+    pb_obj bases, mro, cache, subclasses, weaklist;
+    void *del;
+    unsigned version_tag;
+    void *finalize;             /* 392 */
 };
 _Static_assert(offsetof(struct pb_type, basicsize) == 32, "layout of a type");
 _Static_assert(offsetof(struct pb_type, vectorcall_offset) == 56, "layout of a type");
@@ -63,6 +68,7 @@ _Static_assert(offsetof(struct pb_type, flags) == 168, "layout of a type");
 _Static_assert(offsetof(struct pb_type, iternext) == 224, "layout of a type");
 _Static_assert(offsetof(struct pb_type, base) == 256, "layout of a type");
 _Static_assert(offsetof(struct pb_type, free) == 320, "layout of a type");
+_Static_assert(offsetof(struct pb_type, finalize) == 392, "layout of a type");
 
 enum {
     PB_TYPE_DEFAULT_39 = 1 << 18,   /* Py_TPFLAGS_DEFAULT up to 3.9; 0 later */

@@ -99,18 +99,29 @@ int pb_hostobj_is_watched(pb_obj o)
 
 /* ---- the types ---- */
 
-/* Of objects with a dict, which their class has emptied by now, none is kept. */
+/* Also of the objects of guest classes that stand for host classes (pb_host_class_set). */
 static void object_dealloc(pb_obj self)
 {
     pb_type *type = self->type;
     host_object *o = (host_object *)self;
-    if (o->weak_references != NULL && !(type->flags & PB_TYPE_GC) && pb_entry_keep(o->tag - 1, self))
+    if (o->weak_references != NULL && type->dealloc == object_dealloc && pb_entry_keep(o->tag - 1, self))
         return;
+    if ((type->flags & PB_TYPE_GC) && type->dealloc == object_dealloc)
+        G.PyObject_GC_UnTrack(self);
     pb_entry_drop(o->tag - 1, self);        /* first: what follows may run code that asks for it */
     if (o->weak_references != NULL)
         G.PyObject_ClearWeakRefs(self);
     type->free(self);
     pb_drop(&type->head);
+}
+
+/* Objects of a guest class that have nothing but their number end like plain ones: what Python
+ * puts in the destructor's place could not keep them. */
+static void dealloc_set(pb_type *type)
+{
+    if (type->basicsize == (ssize_t)sizeof(host_object) && type->dictoffset == 0 && type->finalize == NULL
+        && type->del == NULL)
+        type->dealloc = object_dealloc;
 }
 
 static void function_dealloc(pb_obj self)
@@ -328,6 +339,7 @@ int64_t pb_host_class_set(pb_frame *f, int64_t number, intptr_t box, int watchab
         answer = pb_raised(f);
         goto done;
     }
+    dealloc_set(type);
     if (!watchable && type->weaklist_offset == (ssize_t)offsetof(host_object, weak_references))
         type->weaklist_offset = 0;
     old = e->guest_class;

@@ -58,7 +58,7 @@ class HostType(abc.ABCMeta):
         namespace = dict(namespace, __slots__=())
         namespace.pop(_HOST, None)
         cls = super().__new__(meta, name, bases, namespace)
-        _derived.append(cls)
+        _derived.add(cls)
         for base in cls.__mro__:
             if isinstance(base, HostType) and base not in _derived and _HOST in base.__dict__:
                 _make_inheritable(base)
@@ -163,7 +163,7 @@ def _root(kind):
         space = _methods()
         space["__slots__"] = ()
         bases = () if kind else (_base,)
-        found = _roots[kind] = abc.ABCMeta.__new__(HostType, "host_object", bases, space)
+        found = _roots[kind] = abc.ABCMeta.__new__(HostType, "HostObject", bases, space)
     return found
 
 
@@ -193,12 +193,17 @@ def host_class(carrier, meta, names, doc, bases, value, specials, nones, abcs):
     if value is None:
         space["__slots__"] = ()
         bases = bases or (_root(""),)
-        if "readinto" in abcs:
+        if "files" in abcs:
             space.update(_file_methods())
+        for throw in ("throw", "athrow"):
+            if throw in abcs:
+                space[throw] = _throw(throw)
     else:
         bases = _root("value"), value
     cls = abc.ABCMeta.__new__(meta[0] if meta else HostType, name, bases, space)
     _register(cls, abcs)
+    if not _derived.isdisjoint(cls.__mro__):  # what it overrides is the guest's
+        _make_inheritable(cls)
     return [cls]
 
 
@@ -241,6 +246,19 @@ def _file_methods():
     }  # fmt: skip
 
 
+def _throw(method):
+    def throw(self, kind, value=None, traceback=None):
+        if not isinstance(value, BaseException):
+            if isinstance(kind, BaseException):
+                value = kind
+            else:
+                value = kind() if value is None else kind(value)
+        return _host.throw(self, method, value)
+
+    throw.__name__ = method
+    return throw
+
+
 def host_value(cls, carrier, value):
     """An object of a class that derives from a value type."""
     for base in cls.__mro__:
@@ -255,7 +273,7 @@ def host_value(cls, carrier, value):
 # The host has a class for each, derived from the host class, whose methods call the guest's:
 # pybridge/_hostderive.py.  Both live for ever.
 
-_derived = []
+_derived = set()
 
 
 class _Inherited:
@@ -268,7 +286,7 @@ class _Inherited:
     def __get__(self, x, owner=None):
         if x is None:
             return _get(self.cls, self.name)
-        if type(x) in _derived:
+        if not _derived.isdisjoint(type(x).__mro__):
             return _host.bind(self.cls, self.name, x)
         return _get(x, self.name)
 

@@ -157,7 +157,6 @@ def facts(x):
 # ---- callables ------------------------------------------------------------------------------
 
 
-_LAZY = ("__annotations__", "__defaults__", "__kwdefaults__")
 _MARKS = ("_is_coroutine", "_is_coroutine_marker")
 
 
@@ -175,19 +174,22 @@ def dress_functions(ask):
         self.__dict__["__signature__"] = signature
 
     def get_other(self, name):
-        if name in _LAZY:
-            value = ask(self, name)
-            self.__dict__[name] = value
-            return value
-        if name in _MARKS and ask(self, name):  # an async function
-            import asyncio
-            import inspect
+        if name in _MARKS:
+            if ask(self, name):  # an async function
+                import asyncio
+                import inspect
 
-            if name == "_is_coroutine":
-                return asyncio.coroutines._is_coroutine
-            return inspect._is_coroutine_mark
-        raise AttributeError("host function has no attribute %r" % name)
+                if name == "_is_coroutine":
+                    return asyncio.coroutines._is_coroutine
+                return inspect._is_coroutine_mark
+            found = None
+        else:
+            found = ask(self, name)
+        if found is None:
+            raise AttributeError("host function has no attribute %r" % name)
+        return found[0]
 
+    cls.__isabstractmethod__ = False  # asked by each class that one is put into
     cls.__signature__ = property(get_signature, set_signature)
     cls.__getattr__ = get_other
     cls.__repr__ = _function_repr

@@ -200,11 +200,12 @@ def put_at_depth(frame: Frame, at: int, x: Any, kind: type, depth: int) -> int:
         return at + 1
     encoder = encoders.get(kind)
     if encoder is None:
-        encoder = _encoder_of(x)
+        encoder = encoder_of(x)
     return encoder(frame, at, x)
 
 
-def _encoder_of(x: Any) -> Encoder:
+def encoder_of(x: Any) -> Encoder:
+    """What writes an object of a type that has no encoder of its own."""
     for fallback in fallbacks:
         encoder = fallback(x)
         if encoder is not None:

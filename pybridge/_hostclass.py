@@ -22,6 +22,7 @@ from pybridge import _guest, _table, _values
 from pybridge._callback import put_function
 from pybridge._convert import (
     OBJECT,
+    encoder_of,
     encoders,
     fallbacks,
     keep,
@@ -392,9 +393,9 @@ def _put_method(frame: Frame, at: int, x: Any) -> int:
     """A bound method of a host object is one of the guest's object, whose lifetime registries
     of weak references go by; of anything else it is a function."""
     owner = x.__self__
-    if type(x.__func__) is _FUNCTION and not isinstance(owner, Handle):
-        kind = type(owner)
-        encoder = encoders.get(kind) or _object_encoder(owner)
+    kind = type(owner)
+    if type(x.__func__) is _FUNCTION and kind not in _EXACT and not isinstance(owner, Handle):
+        encoder = encoders.get(kind) or encoder_of(owner)
         if encoder is put_instance or encoder is put_class:
             return put_build(frame, at, _method_type(), (x.__func__, owner))
     return put_function(frame, at, x)

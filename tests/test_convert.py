@@ -334,9 +334,9 @@ def test_objects_inside_a_value_are_released(source):
 
 def test_arguments_that_fail_half_way_leave_nothing_behind(leakfree):
     x = pybridge.eval("object()")
-    deep = []
+    deep = ()
     for _ in range(500):
-        deep = [deep]
+        deep = (deep,)
     for _ in range(20):
         with pytest.raises(pybridge.ConversionError):
             pybridge.eval("print")(x, [x, "text" * 2000], {1: x}, deep)

@@ -1020,3 +1020,17 @@ def test_the_host_calls_what_a_guest_class_overrides(make):
 
 def test_the_guests_half_is_one_module():
     assert _guest.support("host_class").__module__ == "_pybridge_hostclasses"
+
+
+def test_a_method_of_an_awaitable_does_not_change_how_the_awaitable_crosses(make):
+    class Awaitable:
+        def __await__(self):
+            return iter(())
+
+        def method(self):
+            return 1
+
+    x = Awaitable()
+    before = make("lambda x: type(x).__name__")(x)
+    assert make("lambda m: m()")(x.method) == 1
+    assert make("lambda x: type(x).__name__")(x) == before

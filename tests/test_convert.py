@@ -334,12 +334,11 @@ def test_objects_inside_a_value_are_released(source):
 
 def test_arguments_that_fail_half_way_leave_nothing_behind(leakfree):
     x = pybridge.eval("object()")
-    deep = ()
-    for _ in range(500):
-        deep = (deep,)
+    gone = pybridge.eval("object()")
+    pybridge.release(gone)
     for _ in range(20):
-        with pytest.raises(pybridge.ConversionError):
-            pybridge.eval("print")(x, [x, "text" * 2000], {1: x}, deep)
+        with pytest.raises(pybridge.ClosedHandle):
+            pybridge.eval("print")(x, [x, "text" * 2000], {1: x}, gone)
 
 
 def test_a_result_that_fails_half_way_leaves_nothing_behind(leakfree):

@@ -81,6 +81,11 @@ def normal(text: str) -> list[str]:
     return [_DURATION.sub("TIME", line).rstrip() for line in text.splitlines()]
 
 
+def masked(line: str) -> str:
+    """A line without its numbers, and without the room that their signs and digits take."""
+    return re.sub(r"\s+", " ", _NUMBER.sub("#", line)).replace("[ ", "[").replace(" ]", "]")
+
+
 def text_difference(native: Run, bridge: Run, second: Run | None) -> str:
     """A short diff, empty when the same.  Lines that two native runs print differently count
     only with their numbers left out."""
@@ -92,12 +97,9 @@ def text_difference(native: Run, bridge: Run, second: Run | None) -> str:
         if len(a) == len(b) == len(c):
             for i in range(len(a)):
                 if a[i] != c[i]:
-                    a[i], b[i] = _NUMBER.sub("#", a[i]), _NUMBER.sub("#", b[i])
+                    a[i], b[i] = masked(a[i]), masked(b[i])
         elif len(a) != len(c):
-            a, b = (
-                sorted({_NUMBER.sub("#", x) for x in a}),
-                sorted({_NUMBER.sub("#", x) for x in b}),
-            )
+            a, b = sorted({masked(x) for x in a}), sorted({masked(x) for x in b})
     lines = list(difflib.unified_diff(a, b, "native", "bridge", lineterm="", n=0))
     return "\n".join(lines[:12])[:1500]
 

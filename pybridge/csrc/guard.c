@@ -12,7 +12,8 @@
  *
  * It begins with the first pin and is never undone.  A call that is about no pinned block
  * costs two comparisons.  Nothing here knows PyPy, but for the name by which its library is
- * found.  Any thread; `lock` is innermost, taken in free() itself, and held over a fork.
+ * found.  Any thread; `lock` is innermost, taken in free() itself, and held over a fork:
+ * recursive, because another's fork handler may free something meanwhile.
  */
 #define _GNU_SOURCE
 #include "guard.h"
@@ -39,7 +40,7 @@ typedef struct pin {
 enum { BUCKETS = 1024 };
 static pin *buckets[BUCKETS];
 static uintptr_t lowest = UINTPTR_MAX, highest;         /* of all blocks ever pinned */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static int installed;                                   /* 1, or -1: it cannot be */
 
 static pin **bucket(const void *start)
@@ -160,6 +161,8 @@ static int lead_host(const pb_elf *object, void *closure)
 
 static void before_fork(void) { pthread_mutex_lock(&lock); }
 static void after_fork(void) { pthread_mutex_unlock(&lock); }
+/* Its holder has another thread id there. */
+static void in_child(void) { lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP; }
 
 static int install(void)
 {
@@ -169,7 +172,7 @@ static int install(void)
         return -1;
     pb_isolation_lock();
     if (pb_elf_each(lead_host, &s) == 1 && (s.found & ((1u << NEEDED) - 1)) == (1u << NEEDED) - 1)
-        answer = pthread_atfork(before_fork, after_fork, after_fork) == 0 ? 1 : -1;
+        answer = pthread_atfork(before_fork, after_fork, in_child) == 0 ? 1 : -1;
     pb_isolation_unlock();
     return answer;
 }

@@ -19,9 +19,10 @@ from itertools import count
 from types import CoroutineType
 
 from pybridge import _guest
-from pybridge._convert import fallbacks, late
-from pybridge._handle import Handle, adopt_as
-from pybridge._proxy import Proxy
+from pybridge._convert import fallbacks
+from pybridge._handle import Handle
+from pybridge._mirror import extensions
+from pybridge._proxy import POOL, Proxy
 from pybridge._raised import to_host
 from pybridge._table import FUNCTION, guest_object, put_object
 
@@ -147,26 +148,25 @@ SPECIALS: dict[str, Callable[..., Any]] = {
 }
 
 
-class Coroutine(Proxy):
-    """A guest coroutine.  A host task drives it by `send`: that awaits it."""
+class _Coroutine:
+    # What proxies of guest coroutines have.  A host task drives one by `send`: that awaits it.
 
-    __slots__ = ("_pybridge_future", "_pybridge_steps")
     __class__ = property(lambda self: CoroutineType)
 
-    def _pybridge_begin(self) -> Any:
+    def _pybridge_begin(self: Any) -> Any:
         future = _future(self)
         _set(self, "_pybridge_future", future)
         steps = future.__await__()
         _set(self, "_pybridge_steps", steps)
         return steps
 
-    def _pybridge_begun(self) -> Any:
+    def _pybridge_begun(self: Any) -> Any:
         try:
             return _get(self, "_pybridge_steps")
         except AttributeError:
             return None
 
-    def send(self, value: Any) -> Any:
+    def send(self: Any, value: Any) -> Any:
         """As a coroutine's; inside a running loop it yields futures of that loop."""
         steps = self._pybridge_begun()
         if steps is None:
@@ -175,10 +175,10 @@ class Coroutine(Proxy):
             steps = self._pybridge_begin()
         return steps.send(value)
 
-    def __next__(self) -> Any:  # what a CPython host's C code calls for send(None)
+    def __next__(self: Any) -> Any:  # what a CPython host's C code calls for send(None)
         return self.send(None)
 
-    def throw(self, *args: Any) -> Any:
+    def throw(self: Any, *args: Any) -> Any:
         """As a coroutine's."""
         steps = self._pybridge_begun()
         if steps is None:
@@ -186,7 +186,7 @@ class Coroutine(Proxy):
         _get(self, "_pybridge_future").cancel()
         return steps.throw(*args)
 
-    def close(self) -> None:
+    def close(self: Any) -> None:
         """As a coroutine's."""
         if self._pybridge_begun() is None:
             _guest.call_guest(_guest.get_attribute(self, "close"))
@@ -194,31 +194,28 @@ class Coroutine(Proxy):
             _get(self, "_pybridge_future").cancel()
 
 
-class Future(Proxy):
-    """A guest's asyncio future.  The host's asyncio takes what has the marks of a future for
-    one of its own loop's; this is an awaitable."""
-
-    __slots__ = ()
-    __class__ = property(lambda self: Future)
-
-
 _set = object.__setattr__
 _get = object.__getattribute__
 
 
-def _coroutine(handle: int, proxy: Any) -> Any:
-    return adopt_as(Coroutine, proxy)
-
-
-def _future_proxy(handle: int, proxy: Any) -> Any:
-    return adopt_as(Future, proxy)
+_KINDS = ("coroutine", "async_generator_asend", "async_generator_athrow")
 
 
 def _install() -> None:
     for name, method in SPECIALS.items():
         method.__name__ = name
         method.__qualname__ = f"Proxy.{name}"
-        setattr(Proxy, name, method)
+        POOL[name] = method
+    space = {k: v for k, v in vars(_Coroutine).items() if k not in ("__module__", "__doc__")}
+    for name in ("__dict__", "__weakref__"):
+        space.pop(name, None)
+    for kind in _KINDS:
+        extensions["builtins", kind] = space
+    # The host's asyncio takes what has the marks of a future, which it looks for on the class,
+    # for one of its own loop's; a guest's future is an awaitable.
+    for module in ("_asyncio", "asyncio.futures", "asyncio.tasks"):
+        for name in ("Future", "Task"):
+            extensions[module, name] = {"__class__": property(lambda self: Proxy)}
 
 
 # ---- the guest awaits -----------------------------------------------------------------------
@@ -269,6 +266,4 @@ def set_up() -> None:
 
 
 _install()
-late.coroutine = _coroutine
-late.future = _future_proxy
 fallbacks.insert(0, _awaitable_encoder)

@@ -22,7 +22,7 @@ from __future__ import annotations
 from pybridge import _release
 from pybridge._core import ffi, lib
 from pybridge._errors import BridgeError, ConversionError, GuestClosed, StartError
-from pybridge._frame import BASE, Frame, frame_get, frames
+from pybridge._frame import BASE, Failed, Frame, frame_get, frames
 from pybridge._handle import Handle, adopt, adopt_heavy, closed
 from pybridge._host import hidden, utf8
 
@@ -42,6 +42,7 @@ FLOAT: int = lib.PB_FLOAT
 OBJECT: int = lib.PB_OBJECT
 HEAVY: int = lib.PB_HEAVY
 UNKNOWN: int = lib.PB_UNKNOWN
+CLASS: int = lib.PB_CLASS
 HOST: int = lib.PB_HOST
 STR: int = lib.PB_STR
 BYTES: int = lib.PB_BYTES
@@ -60,6 +61,7 @@ SLICE: int = lib.PB_SLICE
 RANGE: int = lib.PB_RANGE
 BUILD: int = lib.PB_BUILD
 VALUE: int = lib.PB_VALUE
+SUBVALUE: int = lib.PB_SUBVALUE
 STOP: int = lib.PB_STOP
 REFUSED: int = lib.PB_REFUSED
 RAISE: int = lib.PB_RAISE
@@ -67,11 +69,7 @@ LINK: int = lib.PB_LINK
 SAME: int = lib.PB_SAME
 TEXTS: int = lib.PB_TEXTS
 
-# PB_OBJECT with a length
-LIST_ITERATOR = 1
-MODULE = 2
-COROUTINE = 3
-FUTURE = 4
+_HANDLES = (HOST, HEAVY, UNKNOWN, CLASS, SUBVALUE)
 
 _SMALL = 2048  # bytes: longer text is passed where it lies
 _SCRATCH = 4096
@@ -83,15 +81,12 @@ decoders: dict[int, Callable[[Any], Any]] = {}
 
 
 class _Late:
-    """What upper layers provide: see `_raised`, `_kinds` and `_callback`."""
+    """What upper layers provide: see `_raised`, `_mirror` and `_table`."""
 
     raise_guest: Callable[[Any], Any]  # (proxy of an exception) -> raises
-    classify: Callable[[Any], bool]  # (proxy) -> it is a value after all
-    list_iterator: Callable[[int, Any], Any]  # (handle, proxy) -> what iterates
-    module: Callable[[int, Any], Any]  # (handle, proxy) -> the proxy of a module
-    coroutine: Callable[[int, Any], Any]  # (handle, proxy) -> the proxy of a coroutine
-    future: Callable[[int, Any], Any]  # (handle, proxy) -> the proxy of an asyncio future
-    converted: Callable[[int, int], Any]  # (n, handle) -> what its class's converter gives
+    unknown: Callable[[Any], Any]  # (proxy of an unclassified type's object) -> the object
+    class_object: Callable[[int, Any], Any]  # (number, proxy of a class) -> the class
+    subvalue: Callable[[int, Any, Any], Any]  # (number, value, proxy) -> a subclass's value
     host_object: Callable[[int, int], Any]  # (number, handle) -> the object
     # (frame, position, container, its type, depth) -> next position
     container: Callable[[Frame, int, Any, type, int], int]
@@ -280,8 +275,10 @@ def take(frame: Frame, word: int) -> Any:
         x = True
     elif word == FALSE:
         x = False
-    elif word == OBJECT:
-        x = adopt(frame, frame.ints[1])
+    elif word & 255 == OBJECT:
+        x = adopt(frame, frame.ints[1], word >> 8)
+        if frame.keep is not None:
+            check_read(frame)
     elif word & 255 == STR:
         x = _text(frame, 0, word >> 8)
     else:
@@ -360,10 +357,10 @@ def get(frame: Frame, ints: Any, doubles: Any, at: int) -> tuple[Any, int]:
         return True, at + 1
     if word == FALSE:
         return False, at + 1
-    if word == OBJECT:
-        ints[2 * at] = NONE  # it is ours from here on: see pb_callback_ungive
-        return adopt(frame, ints[2 * at + 1]), at + 1
     tag = word & 255
+    if tag == OBJECT:
+        ints[2 * at] = NONE  # it is ours from here on: see pb_callback_ungive
+        return adopt(frame, ints[2 * at + 1], word >> 8), at + 1
     if tag == STR:
         return _text(frame, ints[2 * at + 1], word >> 8), at + 1
     return _get_other(frame, ints, doubles, at, tag, word >> 8)  # type: ignore[no-any-return]
@@ -374,25 +371,19 @@ def _get_other(frame: Frame, ints: Any, doubles: Any, at: int, tag: int, n: int)
     if tag == TUPLE:
         items, at = _get_items(frame, ints, doubles, at + 1, n)
         return tuple(items), at
-    if tag == HOST:
-        ints[2 * at] = NONE
-        return late.host_object(n, payload), at + 1
-    if tag == OBJECT or tag == HEAVY or tag == UNKNOWN:
+    if tag in _HANDLES:
         ints[2 * at] = NONE  # it is ours from here on: see pb_callback_ungive
-    if tag == OBJECT:  # with a length: one of the special kinds, or has a converter
-        if n > FUTURE:
-            return _get_converted(frame, n, payload), at + 1
-        if n == LIST_ITERATOR:
-            make = late.list_iterator
-        elif n == MODULE:
-            make = late.module
-        else:
-            make = late.coroutine if n == COROUTINE else late.future
-        return make(payload, adopt(frame, payload)), at + 1
+    if tag == HOST:
+        return late.host_object(n, payload), at + 1
+    if tag == SUBVALUE:
+        value, at = get(frame, ints, doubles, at + 1)
+        return late.subvalue(n, value, adopt(frame, payload)), at
+    if tag == CLASS:
+        return late.class_object(n, adopt(frame, payload)), at + 1
     if tag == HEAVY:
-        return adopt_heavy(payload), at + 1
+        return adopt_heavy(payload, n), at + 1
     if tag == UNKNOWN:
-        return _get_unknown(frame, payload), at + 1
+        return late.unknown(adopt(frame, payload)), at + 1
     if tag == LINK:
         if payload == 0:
             return frame.links[n], at + 1
@@ -432,24 +423,6 @@ def _get_items(frame: Frame, ints: Any, doubles: Any, at: int, n: int) -> tuple[
     return items, at
 
 
-class Failed:
-    """What a converter raised, left in `frame.keep` until all cells have been read: each may
-    hold a reference."""
-
-    __slots__ = ("error",)
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-def _get_converted(frame: Frame, n: int, handle: int) -> Any:
-    try:
-        return late.converted(n, handle)
-    except BaseException as error:
-        frame.keep = [Failed(error)]
-        return None
-
-
 @hidden
 def check_read(frame: Frame) -> None:
     """After reading cells: raise what a converter raised."""
@@ -460,12 +433,10 @@ def check_read(frame: Frame) -> None:
             raise kept[0].error
 
 
-def _get_unknown(frame: Frame, handle: int) -> Any:
-    proxy = adopt(frame, handle)
-    if not late.classify(proxy):
-        return proxy
-    other = frame_get()
-    return take(other, lib.pb_value_of(other.mem, handle))
+def value_of(proxy: Any) -> Any:
+    """The object behind a proxy, as it crosses now that its type is classified."""
+    frame = frame_get()
+    return take(frame, lib.pb_value_of(frame.mem, proxy._pybridge_handle))
 
 
 # ---- refusals ---------------------------------------------------------------------------

@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: MIT
 """Converters of the program's own: how objects of one class cross.
 
-A host class's converter is an entry of `_convert.encoders`, a guest class's is a kind of its
-own (an object with a length of `_FIRST` and more): classes without one cost nothing more than
-before.  What a converter of this name does now is looked up when an object crosses: in the
-scopes of this context, innermost first, then in the global table; `None` there, or nothing at
-all, means the bridge's own rule.
+A host class's converter is an entry of `_convert.encoders`, a guest class's a maker of
+`_mirror.convert`: classes without one cost nothing more than before.  What a converter of
+this name does now is looked up when an object crosses: in the scopes of this context,
+innermost first, then in the global table; `None` there, or nothing at all, means the bridge's
+own rule.
 
 A guest class is known by name until the guest has it, since nothing is imported for a
-converter: `_classify_hook` is asked once per guest type, when its first object crosses.
+converter: `_look` looks for those each time that a class is seen first.
 """
 
 from __future__ import annotations
 
 import _thread
 
-from pybridge import _convert, _guest, _runtime, _values
-from pybridge._convert import OBJECT, encoders, fallbacks, late, put, take
-from pybridge._core import lib
-from pybridge._frame import Frame, frame_get
-from pybridge._handle import Handle, adopt_alone
+from pybridge import _convert, _guest, _mirror, _runtime
+from pybridge._convert import encoders, fallbacks, put
+from pybridge._frame import Frame
+from pybridge._handle import Handle
 from pybridge._host import hidden
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from pybridge._convert import Encoder
 
-_FIRST = 1 << 20  # lengths of PB_OBJECT from here on are numbers of `_guest_classes`
 _ABSENT: Any = object()
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset,
           slice, range, type(Ellipsis), type(NotImplemented))  # fmt: skip
@@ -40,18 +38,16 @@ _ordinary: dict[type, Any] = {}  # host class -> the encoder that it had before,
 
 
 class _GuestClass:
-    """A guest class by name; `row`: of the value table, if its objects cross by value."""
+    """A guest class by name; `found`: the guest has it, its objects come here."""
 
-    __slots__ = ("module", "name", "number", "row")
+    __slots__ = ("found", "module", "name")
 
-    def __init__(self, module: str, name: str, number: int) -> None:
+    def __init__(self, module: str, name: str) -> None:
         self.module = module
         self.name = name
-        self.number = number
-        self.row: Any = None
+        self.found = False
 
 
-_guest_classes: list[_GuestClass] = []
 _by_name: dict[tuple[str, str], _GuestClass] = {}
 
 
@@ -119,7 +115,7 @@ def _wanted(function: Any) -> None:
 
 
 def _key(cls: Any) -> Any:
-    if isinstance(cls, Handle):
+    if isinstance(cls, _mirror.MirrorType):
         return _guest_class(*_guest.call("full_name", cls))
     if isinstance(cls, type):
         if cls in _PLAIN:
@@ -140,8 +136,7 @@ def _guest_class(module: str, name: str) -> _GuestClass:
     with _lock:
         known = _by_name.get((module, name))
         if known is None:
-            known = _by_name[module, name] = _GuestClass(module, name, len(_guest_classes))
-            _guest_classes.append(known)
+            known = _by_name[module, name] = _GuestClass(module, name)
     return known
 
 
@@ -149,9 +144,7 @@ def _enter(key: Any) -> None:
     """Make objects of this class come here."""
     if isinstance(key, _GuestClass):
         if _runtime.state is _runtime.RUNNING:
-            found = _guest.call("class_loaded", key.module, key.name)
-            if found is not None:
-                _kind_set(key, *found)
+            _find(key)
     else:
         with _lock:
             if key not in _ordinary:
@@ -198,39 +191,24 @@ def _encoder_of(x: Any) -> Encoder:
 # ---- to the host ----------------------------------------------------------------------------
 
 
-def _kind_set(cls: _GuestClass, address: int, module: str, name: str) -> None:
-    cls.row = _values.value_row(module, name)
-    frame = frame_get()
-    word = OBJECT | (_FIRST + cls.number) << 8
-    take(frame, lib.pb_kind_set(frame.mem, address, word, 0))
+def _find(cls: _GuestClass) -> None:
+    """Have the objects of a guest class come here, if the guest has it."""
+    if not cls.found and _guest.call("class_loaded", cls.module, cls.name) is not None:
+        cls.found = True
+        _mirror.convert(cls.module, cls.name, lambda x: _converted(cls, x))
 
 
-def _classify_hook(address: int, module: str, name: str) -> bool:
-    """Has the type that is being classified a converter?"""
-    for cls in _guest_classes:
-        found = (address, module, name)
-        if (cls.module, cls.name) != (module, name):
-            found = _guest.call("class_loaded", cls.module, cls.name)
-        if found is not None and found[0] == address:
-            _kind_set(cls, *found)
-            return True
-    return False
+def _look() -> None:
+    for cls in list(_by_name.values()):
+        if not cls.found:
+            _find(cls)
 
 
 @hidden
-def _take_converted(number: int, handle: int) -> Any:
+def _converted(cls: _GuestClass, x: Any) -> Any:
     """The host's object for a guest object whose class has a converter."""
-    cls = _guest_classes[number - _FIRST]
-    proxy = adopt_alone(handle)
     function = _function_for(cls)
-    if function is not None:
-        other = function(proxy)
-        if other is not proxy:
-            return other
-    if cls.row is not None:
-        return cls.row.make(*_guest.call(cls.row.reduce, proxy))
-    return proxy
+    return x if function is None else function(x)
 
 
-late.converted = _take_converted
-_values.classify_hooks.append(_classify_hook)
+_mirror.classified.append(_look)

@@ -122,6 +122,16 @@ class Frame:
         self.capacity = BASE
 
 
+class Failed:
+    """What a converter raised, left in `frame.keep` until all cells have been read: each may
+    hold a reference."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
 frames: list[Frame] = []
 by_address: dict[int, ref[Frame]] = {}  # each frame; a lost one is found no more
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 
-from pybridge._convert import put, take
+from pybridge._convert import CLASS, HEAVY, HOST, OBJECT, UNKNOWN, late, put, take
 from pybridge._core import lib
-from pybridge._frame import frame_get
-from pybridge._handle import settle
+from pybridge._frame import frame_get, frames
+from pybridge._handle import adopt_alone, settle
 from pybridge._host import hidden
 from pybridge._names import interned, put_arguments
 
@@ -68,11 +68,12 @@ def load() -> None:
     # of errors before the first error: it may be that no call has any room left.
     for name in (
         "class_loaded",
-        "facts",
+        "genuine",
         "describe_exception",
         "describe_plainly",
         "make_exception",
         "mark_seen",
+        "describe_class",
     ):
         _functions[name] = settle(get_attribute(module, name))
     _module = settle(module)
@@ -98,3 +99,29 @@ def support(name: str) -> Any:
 def call(name: str, *args: Any) -> Any:
     """Call a function of the module."""
     return call_guest(support(name), *args)
+
+
+def call_raw(name: str, *args: Any) -> Any:
+    """Likewise for one that gives an object: the bare proxy of it, also of a class."""
+    return adopt_alone(handle_of_call(name, *args))
+
+
+@hidden
+def handle_of_call(name: str, *args: Any) -> int:
+    """Likewise: the handle (new)."""
+    function = support(name)
+    frame = frame_get()
+    n, names = put_arguments(frame, args, {})
+    word = lib.pb_call(frame.mem, function._pybridge_handle, n, names)
+    if word & 255 not in _HANDLES:
+        return take(frame, word)  # type: ignore[no-any-return]
+    if frame.keep is not None:
+        if frame.links is not None and frame.mem.links_used:
+            late.settle(frame)  # the result keeps containers
+        frame.reset()
+    handle: int = frame.ints[1]
+    frames.append(frame)
+    return handle
+
+
+_HANDLES = (OBJECT, HEAVY, CLASS, UNKNOWN, HOST)

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import _thread
 
-from pybridge import _release
+from pybridge import _kinds, _release
 from pybridge._core import ffi, lib
 from pybridge._errors import ClosedHandle
-from pybridge._frame import Frame
+from pybridge._frame import Failed, Frame
+from pybridge._host import promote
+from pybridge._kinds import instances
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -29,27 +31,26 @@ _LAST = _release.CHUNK - 1
 
 class Handle:
     """Base of proxies: `_pybridge_handle` is the guest address, 0 when released;
-    `_pybridge_chunk` keeps the chunk alive in which the address stands."""
+    `_pybridge_chunk` keeps the chunk alive in which the address stands.
 
-    __slots__ = ("_pybridge_chunk", "_pybridge_handle")
+    No __slots__: a class with slots could not be a base of one that is also a host float or
+    tuple.  On PyPy an instance's dict costs what slots cost.
+    """
 
     _pybridge_handle: int
     _pybridge_chunk: _release.Chunk
     locals().pop("__annotations__", None)  # read from a proxy, they are the guest's
 
 
-# Proxy classes override __setattr__; these reach the slots all the same.
-set_handle = Handle._pybridge_handle.__set__  # type: ignore[attr-defined, misc]
-set_chunk = Handle._pybridge_chunk.__set__  # type: ignore[attr-defined, misc]
 _new = object.__new__
-_set = object.__setattr__
+_set = object.__setattr__  # proxy classes override it
 
-proxy_class: list[type[Handle]] = [Handle]  # set by _proxy
+makers: dict[int, Any] = {}  # number of a class -> function(handle, proxy), by upper layers
 _scopes: list[Any] = []
 
 
-def adopt(frame: Frame, handle: int) -> Any:
-    """A proxy for `handle` (new), which a crossing left in `frame`."""
+def adopt(frame: Frame, handle: int, number: int = _kinds.UNCLASSIFIED) -> Any:
+    """A proxy for `handle` (new), which a crossing left in `frame`, of class `number`."""
     used = frame.used
     _cast(_INTS, frame.words)[used] = handle
     chunk = frame.chunk
@@ -57,12 +58,35 @@ def adopt(frame: Frame, handle: int) -> Any:
         frame.renew()
     else:
         frame.used = used + 1
-    return _proxy(handle, chunk)
+    cls = promote(instances[number])
+    if cls is None:
+        return _adopt_other(frame, handle, chunk, number)
+    return _proxy(cls, handle, chunk)
 
 
-def adopt_as(cls: type, proxy: Any) -> Any:
-    """The same handle as an object of another proxy class; `proxy` is not used any more."""
-    other: Any = _new(cls)
+def _adopt_other(frame: Frame | None, handle: int, chunk: _release.Chunk, number: int) -> Any:
+    """Of a class that may die, or whose objects are no proxies."""
+    maker = makers.get(number)
+    if maker is not None:
+        proxy = _proxy(instances[_kinds.UNCLASSIFIED], handle, chunk)
+        try:
+            return maker(handle, proxy)
+        except BaseException as error:
+            if frame is None:
+                raise
+            frame.keep = [Failed(error)]  # for check_read
+            return None
+    cls = _kinds.used(number)
+    if cls is None:
+        return reclassify[0](_proxy(instances[_kinds.UNCLASSIFIED], handle, chunk))
+    return _proxy(cls, handle, chunk)
+
+
+reclassify: list[Any] = [None]  # function(proxy) -> the object, set by _values
+
+
+def adopt_as(other: Any, proxy: Any) -> Any:
+    """The same handle in a new object of another class; `proxy` is not used any more."""
     _set(other, "_pybridge_handle", proxy._pybridge_handle)
     _set(other, "_pybridge_chunk", proxy._pybridge_chunk)
     if _scopes:
@@ -75,23 +99,26 @@ def adopt_nothing(handle: int) -> None:
     ffi.cast("int64_t *", _release.chunk_new().address)[0] = handle
 
 
-def adopt_alone(handle: int) -> Any:
-    """Likewise with a chunk of its own, for what must not wait for its neighbours: a guest
+def adopt_alone(handle: int, number: int = _kinds.UNCLASSIFIED) -> Any:
+    """As `adopt` with a chunk of its own, for what must not wait for its neighbours: a guest
     object that holds a host object, which may hold, through a closure or a traceback, any
     proxy, so also one of those neighbours."""
     chunk = _release.chunk_new()
     _cast(_INTS, chunk.address)[0] = handle
-    return _proxy(handle, chunk)
+    cls = promote(instances[number])
+    if cls is None:
+        return _adopt_other(None, handle, chunk, number)
+    return _proxy(cls, handle, chunk)
 
 
-def adopt_heavy(handle: int) -> Any:
+def adopt_heavy(handle: int, number: int) -> Any:
     """Likewise for an object that owns much memory."""
     _release.heavy_step()
-    return adopt_alone(handle)
+    return adopt_alone(handle, number)
 
 
-def _proxy(handle: int, chunk: _release.Chunk) -> Any:
-    proxy = _new(proxy_class[0])
+def _proxy(cls: type, handle: int, chunk: _release.Chunk) -> Any:
+    proxy: Any = _new(cls)
     _set(proxy, "_pybridge_handle", handle)
     _set(proxy, "_pybridge_chunk", chunk)
     if _scopes:
@@ -113,7 +140,18 @@ def settle(proxy: Any) -> Any:
         _settled[1] = used + 1
         _cast(_INTS, chunk.address)[used] = handle
         _clear_word(proxy._pybridge_chunk.address, handle)
-        set_chunk(proxy, chunk)
+        _set(proxy, "_pybridge_chunk", chunk)
+    return proxy
+
+
+def isolate(proxy: Any) -> Any:
+    """Move a proxy to a chunk of its own: it keeps no neighbours alive, and waits for none."""
+    handle = proxy._pybridge_handle
+    with _release_lock:
+        chunk = _release.chunk_new()
+        _cast(_INTS, chunk.address)[0] = handle
+        _clear_word(proxy._pybridge_chunk.address, handle)
+        _set(proxy, "_pybridge_chunk", chunk)
     return proxy
 
 
@@ -139,7 +177,7 @@ def release(proxy: Any) -> None:
         handle = proxy._pybridge_handle
         if handle == 0:
             return
-        set_handle(proxy, 0)
+        _set(proxy, "_pybridge_handle", 0)
         _clear_word(proxy._pybridge_chunk.address, handle)
     lib.pb_release_handle(handle)
 

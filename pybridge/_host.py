@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     def utf8(s: str) -> bytes:
         """The text in UTF-8, lone surrogates included; PyPy does not copy it."""
 
+    def promote(x: Any) -> Any:
+        """`x`, which a trace takes for a constant from here on, behind a guard."""
+
     def module_dict() -> dict[Any, Any]:
         """A dict whose look-ups fold to constants in PyPy's traces when the key is one."""
 
 else:
     try:
+        from __pypy__ import _promote as promote
         from __pypy__ import hidden_applevel as hidden
         from __pypy__ import newdict
         from __pypy__ import strategy as list_strategy
@@ -40,6 +44,9 @@ else:
 
         def hidden(function):
             return function
+
+        def promote(x):
+            return x
 
         def list_strategy(x):
             return ""

@@ -19,7 +19,7 @@ from pybridge import _guest
 from pybridge._convert import encoders, put
 from pybridge._frame import Frame
 from pybridge._host import hidden
-from pybridge._module import ModuleProxy
+from pybridge._module import is_module
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class GuestModule(ModuleType):
     @hidden
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.__dict__[_proxy_of], name)
-        if type(value) is ModuleProxy:
+        if is_module(value):
             return _known(value)
         return value
 
@@ -54,7 +54,7 @@ class GuestModule(ModuleType):
         if isinstance(value, GuestModule) and value.__name__ == f"{self.__name__}.{name}":
             # Most likely importlib, which tells the package of its new submodule.
             there = getattr(proxy, name, None)
-            if isinstance(there, ModuleProxy) and _same(there, value.__dict__[_proxy_of]):
+            if is_module(there) and _same(there, value.__dict__[_proxy_of]):
                 ModuleType.__setattr__(self, name, value)
                 return
             if there is not None:

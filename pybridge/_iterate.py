@@ -17,10 +17,12 @@ list meanwhile may be seen late, by at most what was read ahead.
 
 from __future__ import annotations
 
-from pybridge._convert import STOP, encoders, get, late, put, take
+from pybridge._convert import STOP, encoders, get, put, take
 from pybridge._core import ffi, lib
 from pybridge._frame import BASE, Frame, frame_get, frames
+from pybridge._handle import makers
 from pybridge._host import hidden
+from pybridge._kinds import LIST_ITERATOR
 from pybridge._release import shared
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -120,5 +122,5 @@ def _put_iterator(frame: Frame, at: int, x: ListIterator) -> int:
     return put(frame, at, x._pybridge_agree())
 
 
-late.list_iterator = ListIterator
+makers[LIST_ITERATOR] = ListIterator
 encoders[ListIterator] = _put_iterator

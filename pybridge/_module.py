@@ -17,12 +17,14 @@ attribute is given, as on one interpreter.
 
 from __future__ import annotations
 
+from types import ModuleType
+
 from pybridge import _guest
-from pybridge._convert import late, put, take
+from pybridge._convert import put, take
 from pybridge._core import ffi, lib
 from pybridge._frame import frame_get
-from pybridge._handle import Handle, adopt_as
-from pybridge._host import hidden, module_dict
+from pybridge._host import hidden, module_dict, promote
+from pybridge._mirror import extensions
 from pybridge._proxy import Proxy
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -58,22 +60,17 @@ class _Remembered:
 _remembered: dict[int, _Remembered] = {}
 
 
-class ModuleProxy(Proxy):
-    # A proxy of a module that remembers the attributes it read.  No docstring here: `__doc__`
-    # and `__module__` of the class would hide the guest's.
-    __doc__ = Proxy.__dict__["__doc__"]
-    __module__ = Proxy.__dict__["__module__"]
-    __slots__ = ("_pybridge_remembered",)
-
-    @hidden
-    def __getattr__(self, name: str) -> Any:
-        known = self._pybridge_remembered
-        if _cast(_INTS, known.address)[_VERSION_WORD] == known.version:
-            try:
-                return known.names[name]
-            except KeyError:
-                pass
-        return _read(self, known, name)
+@hidden
+def _get_attribute(self: Any, name: str) -> Any:
+    known = self._pybridge_remembered
+    if known is None:
+        known = _begin(self)
+    if _cast(_INTS, known.address)[_VERSION_WORD] == known.version:
+        try:
+            return known.names[name]
+        except KeyError:
+            pass
+    return _read(self, known, name)
 
 
 @hidden
@@ -103,15 +100,29 @@ def _in_dict(address: int, name: str) -> bool:
     )
 
 
-def _made(handle: int, proxy: Handle) -> Any:
-    """The module proxy for an adopted handle."""
-    module = adopt_as(ModuleProxy, proxy)
-    address = _cast(_INTS, handle)[_DICT_WORD]
+def _begin(module: Any) -> _Remembered:
+    """What is remembered of a module, for a proxy that has not asked before."""
+    address = _cast(_INTS, module._pybridge_handle)[_DICT_WORD]
     known = _remembered.get(address)
     if known is None:
-        known = _remembered[address] = _Remembered(address)
+        known = _Remembered(address)
+        if promote(type(module))._pybridge_module != "builtins":
+            known.patience = 0  # a subclass: its own attributes may go before the dict's
+        _remembered[address] = known
     _set(module, "_pybridge_remembered", known)
-    return module
+    return known
 
 
-late.module = _made
+@hidden
+def is_module(x: Any) -> bool:
+    """Is it the proxy of a guest module?"""
+    return isinstance(x, Proxy) and isinstance(x, ModuleType)  # by its __class__
+
+
+def set_up(minor: int) -> None:
+    """For a guest 3.`minor`, before its first module crosses."""
+    if minor <= 13:  # later dicts have no version
+        extensions["builtins", "module"] = {
+            "__getattr__": _get_attribute,
+            "_pybridge_remembered": None,
+        }

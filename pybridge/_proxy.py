@@ -11,9 +11,7 @@ long as the proxy, and is released some time after (`_release`), or by `pybridge
 
 from __future__ import annotations
 
-import builtins
-
-from pybridge import _guest, _handle, _iterate, _operators
+from pybridge import _guest, _iterate, _kinds, _operators
 from pybridge._convert import STOP, check_read, get, put, take
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
@@ -24,26 +22,28 @@ from pybridge._names import interned, put_arguments
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any, Callable
 
 
-class _GuestAttribute:
+class GuestAttribute:
     """A name that every host class has: read from a proxy it is the guest's."""
 
-    def __init__(self, name: str, of_class: Any) -> None:
+    def __init__(self, name: str, of_class: Any = None) -> None:
         self._name = name
         self._of_class = of_class
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        if instance is None:
+        if instance is not None:
+            return _guest.get_attribute(instance, self._name)
+        if self._of_class is not None:
             return self._of_class
-        if self._name == "__class__":
-            return _class_of(instance)
-        return _guest.get_attribute(instance, self._name)
+        return _guest.get_attribute(owner, self._name)
 
     def __set__(self, instance: Any, value: Any) -> None:
         _set_attribute(instance, self._name, value)
+
+    def __delete__(self, instance: Any) -> None:
+        instance.__delattr__(self._name)
 
 
 def _set_attribute(x: Any, name: str, value: Any) -> None:
@@ -96,27 +96,16 @@ def _proxy_repr(self: Any) -> str:
         return f"<proxy of a guest object at {address:#x} ({kind} in its repr)>"
 
 
-def _class_of(x: Any) -> Any:
-    """`x.__class__`: the host's builtin class for an object of the guest's, so that
-    isinstance(x, list) and the abstract classes of the host see a list; else the proxy of
-    the guest's class.  Any class is an instance of the host's `type`."""
-    answer = _guest.call("class_of", x)
-    if type(answer) is str:
-        known = getattr(builtins, answer, None)
-        return _guest.get_attribute(x, "__class__") if known is None else known
-    return answer
-
-
 class Proxy(Handle):
     """A guest object, as the host sees it.
 
-    Not made by calling this class: guest objects that cross become proxies.  Attributes,
-    calls, items, operators and protocols are the guest object's own; one it lacks raises the
-    guest's error.  Any thread.
+    Not made by calling this class: guest objects that cross become proxies, each of the
+    mirror class of its guest class, below this one.  Attributes, calls, items, operators and
+    protocols are the guest object's own; one it lacks raises what Python raises.  Any thread.
     """
 
-    __slots__ = ()
-    __class__ = _GuestAttribute("__class__", type)
+    __dict__ = GuestAttribute("__dict__")
+    __weakref__ = GuestAttribute("__weakref__")
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(
@@ -136,6 +125,8 @@ class Proxy(Handle):
         frame = frame_get()
         put(frame, 0, value)
         take(frame, lib.pb_set_attribute(frame.mem, self._pybridge_handle, interned(name)))
+        if name == "__class__":
+            object.__setattr__(self, name, value)
 
     @hidden
     def __delattr__(self, name: str) -> None:
@@ -143,30 +134,53 @@ class Proxy(Handle):
         take(frame, lib.pb_delete_attribute(frame.mem, self._pybridge_handle, interned(name)))
 
     @hidden
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __dir__(self) -> list[str]:
         frame = frame_get()
-        n = len(args)
-        names = 0
-        if kwargs:
-            n, names = put_arguments(frame, args, kwargs)
-        elif n == 1:
-            put(frame, 0, args[0])
-        elif n == 2:
-            put(frame, put(frame, 0, args[0]), args[1])
-        elif n == 3:
-            put(frame, put(frame, put(frame, 0, args[0]), args[1]), args[2])
-        elif n:
-            put_arguments(frame, args, kwargs)
-        return take(frame, lib.pb_call(frame.mem, self._pybridge_handle, n, names))
+        names = take(frame, lib.pb_operate(frame.mem, lib.PB_DIR, self._pybridge_handle))
+        return [name for name in names if type(name) is str]
+
+    def __copy__(self) -> Any:
+        return _guest.call("copy", self)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return _guest.call("deepcopy", self)
+
+
+@hidden
+def call_handle(handle: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a guest object."""
+    frame = frame_get()
+    n = len(args)
+    names = 0
+    if kwargs:
+        n, names = put_arguments(frame, args, kwargs)
+    elif n == 1:
+        put(frame, 0, args[0])
+    elif n == 2:
+        put(frame, put(frame, 0, args[0]), args[1])
+    elif n == 3:
+        put(frame, put(frame, put(frame, 0, args[0]), args[1]), args[2])
+    elif n:
+        put_arguments(frame, args, kwargs)
+    return take(frame, lib.pb_call(frame.mem, handle, n, names))
+
+
+class _Pool:
+    # Special methods that a class has if its guest class has them, and which the tables
+    # below do not make.
 
     @hidden
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __call__(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return call_handle(self._pybridge_handle, args, kwargs)
+
+    @hidden
+    def __setitem__(self: Any, key: Any, value: Any) -> None:
         frame = frame_get()
         put(frame, put(frame, 0, key), value)
         take(frame, lib.pb_operate(frame.mem, lib.PB_SETITEM, self._pybridge_handle))
 
     @hidden
-    def __next__(self) -> Any:
+    def __next__(self: Any) -> Any:
         frame = frame_get()
         mem = frame.mem
         word = lib.pb_next(mem, self._pybridge_handle)
@@ -183,12 +197,6 @@ class Proxy(Handle):
             check_read(frame)
         frames.append(frame)
         return x
-
-    @hidden
-    def __dir__(self) -> list[str]:
-        frame = frame_get()
-        names = take(frame, lib.pb_operate(frame.mem, lib.PB_DIR, self._pybridge_handle))
-        return [name for name in names if type(name) is str]
 
     @hidden
     def __enter__(self) -> Any:
@@ -211,15 +219,6 @@ class Proxy(Handle):
             return bool(_guest.call("issubclass_of", cls, self))
         except ConversionError:
             return False
-
-    def __copy__(self) -> Any:
-        return _guest.call("copy", self)
-
-    def __deepcopy__(self, memo: Any) -> Any:
-        return _guest.call("deepcopy", self)
-
-    def __iter__(self) -> Iterator[Any]:  # from the table; declared for type checkers
-        raise NotImplementedError
 
 
 def _special(name: str, function: str) -> Callable[..., Any]:
@@ -244,23 +243,53 @@ SPECIALS = {
     "__reversed__": "reverse",
     "__round__": "round_to",
     "__trunc__": "trunc",
+    "__get__": "descriptor_get",
+    "__set__": "descriptor_set",
+    "__delete__": "descriptor_delete",
 }
+
+
+class _Signature:
+    # `inspect.signature` asks a callable for this first.
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        from pybridge._inspected import signature_of
+
+        return signature_of(owner if instance is None else instance)
+
+
+POOL: dict[str, Any] = {}  # special methods by name; mirror classes take what they need
 
 
 def _build() -> None:
     global _guest_repr
-    methods = _operators.make(_names())
-    _guest_repr = methods["__repr__"]
-    methods["__repr__"] = _proxy_repr
+    POOL.update(_operators.make(_names()))
+    _guest_repr = POOL["__repr__"]
+    POOL["__repr__"] = _proxy_repr
     for name, function in SPECIALS.items():
-        methods[name] = _special(name, function)
-    for name, method in methods.items():
-        setattr(Proxy, name, method)
+        POOL[name] = _special(name, function)
+    for name, method in vars(_Pool).items():
+        if callable(method):
+            POOL[name] = method
+    POOL["__signature__"] = _Signature()
+    for name in OF_EVERY_OBJECT:
+        setattr(Proxy, name, POOL[name])
     doc, module = Proxy.__doc__, Proxy.__module__
-    Proxy.__doc__ = _GuestAttribute("__doc__", doc)  # type: ignore[assignment]
-    Proxy.__module__ = _GuestAttribute("__module__", module)  # type: ignore[assignment]
+    Proxy.__doc__ = GuestAttribute("__doc__", doc)  # type: ignore[assignment]
+    Proxy.__module__ = GuestAttribute("__module__", module)  # type: ignore[assignment]
 
 
+# What `object` has: for these every proxy asks the guest.
+OF_EVERY_OBJECT = (
+    "__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__repr__",
+    "__str__", "__format__",
+)  # fmt: skip
 _build()
-_handle.proxy_class[0] = Proxy
+Unclassified = type(
+    "Proxy",
+    (Proxy,),
+    {"__module__": Proxy.__dict__["__module__"], "__doc__": Proxy.__dict__["__doc__"], **POOL},
+)
+for _name in ("__get__", "__set__", "__delete__"):
+    delattr(Unclassified, _name)  # mirror classes hold one as an attribute
+_kinds.instances[_kinds.UNCLASSIFIED] = Unclassified
 _REGISTERED = _iterate  # imported for what it adds to the tables of _convert

@@ -17,6 +17,7 @@ back as itself: the guest's stand-in holds it through the table of host objects.
 
 from __future__ import annotations
 
+import _thread
 import builtins
 import sys
 import types
@@ -29,7 +30,6 @@ from pybridge._errors import ConversionError
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import Handle, adopt, adopt_alone, release
 from pybridge._host import hidden, library_module
-from pybridge._names import put_arguments
 from pybridge._table import PLAIN, guest_object, put_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -45,26 +45,40 @@ _MOST_LINKS = 50  # exceptions converted for one that is raised: causes, context
 _classes: dict[tuple[str, str, tuple[type, ...]], type] = {}
 
 
-def _host_class(described: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Any:
-    """The host's class for a guest MRO: (module, name, positions of the bases) each.
-
-    Builtin classes are the host's own, and so are those of the standard library whose module
-    the host has loaded: `except json.JSONDecodeError` catches the guest's.  Others are
-    made once, below the same bases, so that one with two builtin bases
-    (io.UnsupportedOperation) is caught by either.
-    """
+def _host_class(described: Any) -> Any:
+    """The host's class for a guest exception: its class, or where that cannot be asked for
+    its MRO: (module, name, positions of the bases) each."""
+    if isinstance(described, type):
+        return described
     made: dict[int, Any] = {}
     for i in range(len(described) - 1, -1, -1):
         module, name, bases = described[i]
         cls = _builtin(name) if module == "builtins" else _of_the_library(module, name)
         if cls is None:
-            found = tuple([made[j] for j in bases]) or (Exception,)
-            key = (module, name, found)
-            cls = _classes.get(key)
-            if cls is None:
-                cls = _classes[key] = _class_make(module, name, found)
+            cls = exception_class(module, name, tuple([made[j] for j in bases]))
         made[i] = cls
     return made[0]
+
+
+def exception_class(module: str, qualname: str, bases: tuple[Any, ...]) -> Any:
+    """The host's class for a guest exception class that is no builtin one: made once, below
+    the same bases, so that one with two builtin bases (io.UnsupportedOperation) is caught by
+    either."""
+    own = _of_the_library(module, qualname)
+    if own is not None:
+        return own
+    bases = tuple([b for b in bases if issubclass(b, BaseException)]) or (Exception,)
+    key = module, qualname, bases
+    cls = _classes.get(key)
+    if cls is None:
+        space = {"__module__": module, "__qualname__": qualname, "__str__": _text}
+        short = qualname.rpartition(".")[2]
+        try:
+            cls = type(short, bases, space)
+        except TypeError:  # bases that the host cannot combine
+            cls = type(short, bases[:1], space)
+        _classes[key] = cls
+    return cls
 
 
 def _builtin(name: str) -> Any:
@@ -76,19 +90,12 @@ def _builtin(name: str) -> Any:
 
 
 def _of_the_library(module: str, name: str) -> Any:
+    """The host's own exception of the standard library: `except json.JSONDecodeError`
+    catches the guest's."""
     cls = getattr(library_module(module), name, None)
     if cls is None and module.startswith("_"):  # of a C module: the host's may be in Python
         cls = getattr(library_module(module[1:]), name, None)
     return cls if isinstance(cls, type) and issubclass(cls, BaseException) else None
-
-
-def _class_make(module: str, name: str, bases: tuple[type, ...]) -> type:
-    space = {"__module__": module, "__qualname__": name, "__str__": _text}
-    short = name.rpartition(".")[2]
-    try:
-        return type(short, bases, space)
-    except TypeError:  # bases that the host cannot combine
-        return type(short, bases[:1], space)
 
 
 def _text(self: BaseException) -> str:
@@ -173,12 +180,12 @@ class _Described:
             self.args,
             self.attributes,
             self.entries,
-            self.cause,
+            self.cause,  # address, or 0
             self.context,
             self.suppress,
             self.notes,
             self.text,
-            self.members,  # of an exception group
+            self.members,  # of an exception group: how many
         ) = fields
 
 
@@ -196,7 +203,7 @@ def _describe(proxy: Any) -> Any:
     return (
         None, False, (("builtins", "RecursionError", ()),),
         ("the guest's recursion limit left no room to say what it raised",),
-        (), (), None, None, False, (), None, None,
+        (), (), 0, 0, False, (), None, None,
     )  # fmt: skip
 
 
@@ -220,14 +227,18 @@ def to_host(proxy: Any, known: dict[int, Any] | None = None) -> BaseException:
         if not d.guests:
             # The guest's stand-in holds the host's exception, whose traceback may hold any
             # proxy, also a neighbour of this one in its chunk: a ring, if this one stayed.
-            release(proxy)
             known[id(proxy)] = proxy, exc  # its number counts; the address may be used again
-            _added(exc, d, known)
+            _added(exc, d, proxy, known)
+            release(proxy)
             return exc.with_traceback(_traceback(d.entries, exc.__traceback__))
         setattr(exc, _GUEST, proxy)
     elif d.members is not None:
         known[proxy._pybridge_handle] = proxy, None  # counts, while its members are converted
-        members = [to_host(m, known) for m in d.members if len(known) < _MOST_LINKS]
+        members = [
+            to_host(_link(proxy, i), known)
+            for i in range(d.members)
+            if len(known) < _MOST_LINKS
+        ]
         exc = _made_group(d, members)
         setattr(exc, _GUEST, proxy)
     else:
@@ -235,32 +246,53 @@ def to_host(proxy: Any, known: dict[int, Any] | None = None) -> BaseException:
         setattr(exc, _GUEST, proxy)
     known[proxy._pybridge_handle] = proxy, exc
     exc = exc.with_traceback(_traceback(d.entries, exc.__traceback__))
-    if d.host is None:
-        if d.cause is not None and len(known) < _MOST_LINKS:
-            exc.__cause__ = to_host(d.cause, known)
-        if d.context is not None and (
-            len(known) < _MOST_LINKS
-            or not isinstance(d.context, Handle)
-            or d.context._pybridge_handle in known
-        ):
-            exc.__context__ = to_host(d.context, known)
+    if d.host is None or d.guests:
+        if d.cause and (len(known) < _MOST_LINKS or d.cause in known):
+            exc.__cause__ = to_host(_link(proxy, "__cause__"), known)
+        if d.context and (len(known) < _MOST_LINKS or d.context in known):
+            exc.__context__ = to_host(_link(proxy, "__context__"), known)
         exc.__suppress_context__ = d.suppress
         if d.notes:
             exc.__notes__ = list(d.notes)  # type: ignore[attr-defined]
     return exc
 
 
-def _added(exc: BaseException, d: _Described, known: dict[int, Any]) -> None:
+def _added(exc: BaseException, d: _Described, proxy: Any, known: dict[int, Any]) -> None:
     """What guest code has added to an exception of the host's on its way."""
-    if d.cause is not None and exc.__cause__ is None and len(known) < _MOST_LINKS:
-        exc.__cause__ = to_host(d.cause, known)
+    if d.cause and exc.__cause__ is None and len(known) < _MOST_LINKS:
+        exc.__cause__ = to_host(_link(proxy, "__cause__"), known)
         exc.__suppress_context__ = d.suppress
-    if d.context is not None and len(known) < _MOST_LINKS:
-        context = to_host(d.context, known)
+    if d.context and len(known) < _MOST_LINKS:
+        context = to_host(_link(proxy, "__context__"), known)
         if context is not exc:
             _chain_end(exc, context)
     if len(d.notes) > len(getattr(exc, "__notes__", ())):
         exc.__notes__ = list(d.notes)  # type: ignore[attr-defined]
+
+
+def _link(proxy: Any, name: str | int) -> Any:
+    return _guest.call_raw("link_of", proxy, name)
+
+
+_converting: set[tuple[int, int]] = set()  # (thread, address)
+
+
+def exception_object(handle: int, proxy: Any) -> Any:
+    """The host exception for a guest exception that crosses as a value: the same one as long
+    as the host keeps it.  One met again while it is converted stays a proxy."""
+    known = _passed_find(proxy)
+    key = _thread.get_ident(), handle
+    if key in _converting:
+        return proxy
+    _converting.add(key)
+    try:
+        exc = to_host(proxy)
+    finally:
+        _converting.discard(key)
+    if exc is not known and isinstance(getattr(exc, "__dict__", {}).get(_GUEST), Handle):
+        release(_guest.call_raw("mark_seen", proxy))  # it has the frames up to here
+        _passed_note(handle, exc)
+    return exc
 
 
 def _made_group(d: _Described, members: list[BaseException]) -> BaseException:
@@ -382,34 +414,19 @@ def guest_exception(exc: BaseException, thrown: bool = False) -> int:
     guest = space.get(_GUEST)
     if isinstance(guest, Handle) and guest._pybridge_handle:
         if thrown:
-            handle = _guest_call("mark_seen", guest, guest_object(exc, PLAIN)[0])
+            handle = _guest.handle_of_call("mark_seen", guest, guest_object(exc, PLAIN)[0])
             space.pop(_GUEST, None)
             return handle
         _passed_note(guest._pybridge_handle, exc)
-        return _guest_call("mark_seen", guest)
+        return _guest.handle_of_call("mark_seen", guest)
     described = _description(exc)
     try:
-        return _guest_call("make_exception", *described)
+        return _guest.handle_of_call("make_exception", *described)
     except (ConversionError, RecursionError):  # an argument or attribute without a form there
         host, classes, args, attributes, text = described
         args = tuple([a if _crosses(a) else repr(a) for a in args])
         attributes = tuple([(n, a) for n, a in attributes if _crosses(a)])
-        return _guest_call("make_exception", host, classes, args, attributes, text)
-
-
-def _guest_call(name: str, *args: Any) -> int:
-    """Call a guest function that gives an exception: its handle (new)."""
-    function = _guest.support(name)
-    frame = frame_get()
-    n, names = put_arguments(frame, args, {})
-    word = lib.pb_call(frame.mem, function._pybridge_handle, n, names)
-    if word & 255 == ERROR or word & 255 == lib.PB_REFUSED:
-        return take(frame, word)  # type: ignore[no-any-return]
-    if frame.keep is not None:
-        frame.reset()
-    handle: int = frame.ints[1]
-    frames.append(frame)
-    return handle
+        return _guest.handle_of_call("make_exception", host, classes, args, attributes, text)
 
 
 def _crosses(x: Any) -> bool:

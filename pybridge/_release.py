@@ -28,6 +28,7 @@ import _thread
 import gc
 from _weakref import ref as _ref
 
+from pybridge import _kinds
 from pybridge._core import ffi, lib
 from pybridge._host import collect_step
 
@@ -164,6 +165,8 @@ def _find_dead(everything: bool) -> None:
     _sorter = _thread.get_ident()
     try:
         _sentinel = _ref(_Sentinel())
+        if everything:
+            _kinds.let_go()
         _sort_out(_young)
         if everything or len(_old) > _old_limit:
             _sort_out(_old)

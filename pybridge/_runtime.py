@@ -136,6 +136,7 @@ def _start(python: str | None) -> None:
             raise StartError(f"{found.executable}: {failure}")
         guest = found
         failure = "its half of the bridge did not load"
+        _module.set_up(found.version[1])
         _guest.load()
         set_up()
         _linked.set_up()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Classes whose objects cross by value, through their fields; and how types are classified.
+"""Classes whose objects cross by value, through their fields.
 
-One row of `_TABLE` for each class: how the host takes its object apart, how the guest makes
+One row of `ROWS` for each class: how the host takes its object apart, how the guest makes
 one of those fields, and the two halves of the way back (the guest's are functions of
 pybridge/guest/support.py).  A row is looked up by module and name when an object of the
 class first crosses, so nothing is imported before.
@@ -13,25 +13,13 @@ guest tzinfo becomes a `GuestTimezone`, which asks the guest.
 from __future__ import annotations
 
 import datetime
+import importlib
 import os
 import sys
 
 from pybridge import _guest
-from pybridge._convert import (
-    COROUTINE,
-    FUTURE,
-    MODULE,
-    OBJECT,
-    VALUE,
-    decoders,
-    fallbacks,
-    late,
-    put,
-    put_build,
-    take,
-)
-from pybridge._core import lib
-from pybridge._frame import Frame, frame_get
+from pybridge._convert import decoders, fallbacks, put, put_build
+from pybridge._frame import Frame
 from pybridge._handle import Handle, settle
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -74,15 +62,21 @@ def _naive(when: datetime.datetime | None) -> datetime.datetime | None:
 class _Row:
     """`fields`: the host's object taken apart; `build`: the guest's maker, "module:name" or a
     function of support.py; `reduce`: the guest's object taken apart, a function of
-    support.py; `make`: the host's maker."""
+    support.py; `make`: the host's maker; `place`: module and name of the class."""
 
-    __slots__ = ("build", "fields", "make", "reduce")
+    __slots__ = ("build", "fields", "make", "place", "reduce")
 
     def __init__(self, fields: Any, build: str, reduce: str, make: Any) -> None:
         self.fields = fields
         self.build = build
         self.reduce = reduce
         self.make = make
+        self.place = ("", "")
+
+    def host_class(self) -> type:
+        """The host's class of that name."""
+        module, name = self.place
+        return getattr(importlib.import_module(module.partition("._")[0]), name)  # type: ignore[no-any-return]
 
 
 def _timezone_fields(x: datetime.timezone) -> tuple[Any, ...]:
@@ -149,7 +143,7 @@ def _path_row(name: str) -> _Row:
     return _Row(fields, "build_path", "reduce_path", made)
 
 
-_TABLE: dict[tuple[str, str], _Row] = {
+ROWS: dict[tuple[str, str], _Row] = {
     ("datetime", "date"): _Row(
         lambda x: (x.year, x.month, x.day), "datetime:date", "reduce_date", datetime.date
     ),
@@ -196,30 +190,24 @@ _TABLE: dict[tuple[str, str], _Row] = {
         for name in ("PosixPath", "PurePosixPath", "PureWindowsPath")
     },
 }
-_NUMBERS = {key: number for number, key in enumerate(_TABLE, 1)}
-# Types with a proxy class of their own
-_SPECIAL = {
-    ("builtins", "module"): OBJECT | MODULE << 8,
-    ("builtins", "coroutine"): OBJECT | COROUTINE << 8,
-    ("builtins", "async_generator_asend"): OBJECT | COROUTINE << 8,
-    ("builtins", "async_generator_athrow"): OBJECT | COROUTINE << 8,
-    ("_asyncio", "Future"): OBJECT | FUTURE << 8,
-    ("_asyncio", "Task"): OBJECT | FUTURE << 8,
-}
+for _place, _row in ROWS.items():
+    _row.place = _place
 _factories: dict[str, Any] = {}
 
 
 def _factory(build: str) -> Any:
     if build not in _factories:
         module, colon, name = build.partition(":")
-        found = _guest.call("find", module, name) if colon else _guest.support(build)
-        _factories[build] = settle(found) if colon else found
+        if colon:
+            _factories[build] = settle(_guest.call_raw("find", module, name))
+        else:
+            _factories[build] = _guest.support(build)
     return _factories[build]
 
 
 def _value_encoder(x: Any) -> Encoder | None:
     kind = type(x)
-    row = _TABLE.get((kind.__module__, kind.__qualname__))
+    row = ROWS.get((kind.__module__, kind.__qualname__))
     if (
         row is None
         or getattr(sys.modules.get(kind.__module__), kind.__name__, None) is not kind
@@ -244,56 +232,9 @@ def _timezone_encoder(x: Any) -> Encoder | None:
     return lambda frame, at, x: put(frame, at, x.guest)
 
 
-_builtin_types: dict[type, Any] = {}
-
-
-def _put_builtin_type(frame: Frame, at: int, x: type) -> int:
-    if x not in _builtin_types:
-        _builtin_types[x] = settle(_guest.call("find", "builtins", x.__name__))
-    return put(frame, at, _builtin_types[x])
-
-
-def _type_encoder(x: Any) -> Encoder | None:
-    """Builtin types and exceptions are the guest's own of the same name."""
-    if isinstance(x, type) and getattr(sys.modules["builtins"], x.__name__, None) is x:
-        return _put_builtin_type
-    return None
-
-
-# Asked first about each type: (address, module, name) -> has it set the type's kind?
-classify_hooks: list[Any] = []
-
-
-def value_row(module: str, name: str) -> Any:
-    """The row of a guest class whose objects cross by value, or None."""
-    return _TABLE.get((module, name))
-
-
-def _classify(proxy: Any) -> bool:
-    """Tell the core what becomes of objects of this one's type; is it a value?"""
-    if not _guest.loaded():
-        return False
-    address, module, name, genuine = _guest.call("facts", proxy)
-    for hook in classify_hooks:
-        if hook(address, module, name):
-            return True
-    number = _NUMBERS.get((module, name), 0) if genuine else 0
-    frame = frame_get()
-    if genuine and (module, name) in _SPECIAL:
-        take(frame, lib.pb_kind_set(frame.mem, address, _SPECIAL[module, name], 0))
-        return True
-    if number == 0:
-        take(frame, lib.pb_kind_set(frame.mem, address, OBJECT, 0))
-        return False
-    row = _TABLE[module, name]
+def decode_as(number: int, row: _Row) -> None:
+    """Objects of guest class `number` cross by this row."""
     decoders[number] = lambda fields: row.make(*fields)
-    reducer = _guest.support(row.reduce)
-    take(
-        frame,
-        lib.pb_kind_set(frame.mem, address, VALUE | number << 8, reducer._pybridge_handle),
-    )
-    return True
 
 
-late.classify = _classify
-fallbacks.extend([_value_encoder, _timezone_encoder, _type_encoder])
+fallbacks.extend([_value_encoder, _timezone_encoder])

@@ -95,4 +95,4 @@ def _matches(pattern: Any, text: str) -> bool:
 
 def set_up() -> None:
     """Right after the start."""
-    _guest.call("warned.route", _show, _token, _guest.call("own_files"))
+    _guest.call("warned.route", _show, _token, _guest.support("own_files"))

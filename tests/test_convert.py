@@ -208,7 +208,7 @@ def test_many_arguments_of_every_kind_share_the_scratch_memory(guest):
 def test_an_object_of_a_subclass_stays_what_it_is(guest, source, base):
     x = pybridge.eval(source)
     assert isinstance(x, pybridge.Proxy)
-    assert type(x) is pybridge.Proxy
+    assert issubclass(type(x), base) is (base in (int, float, str, bytes, tuple))
     assert pybridge.eval(f"lambda x: type(x) is not {base.__name__}")(x)
 
 

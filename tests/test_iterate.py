@@ -10,7 +10,7 @@ from pybridge import _iterate
 
 
 def guest_list(*items):
-    return pybridge.eval("list")(items)
+    return pybridge.eval("lambda items: list(items)")(items)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 63, 64, 65, 1000])

@@ -21,11 +21,11 @@ ORDER = [
     # no guest needed
     "_errors", "_settings", "_probe", "_discover", "_environment", "_host", "_core",
     # handles and cells
-    "_release", "_frame", "_handle", "_convert", "_names",
+    "_kinds", "_release", "_frame", "_handle", "_convert", "_names",
     # objects
-    "_iterate", "_guest", "_table", "_linked", "_values", "_raised", "_operators", "_proxy",
-    "_module", "_callback", "_hostclass", "_hostderive", "_streams", "_warned",
-    "_loops", "_async",
+    "_iterate", "_guest", "_table", "_linked", "_values", "_raised", "_operators", "_inspected",
+    "_proxy", "_mirror", "_module", "_callback", "_hostclass", "_hostderive", "_streams",
+    "_warned", "_loops", "_async",
     # the guest's life
     "_runtime",
     # uses

@@ -77,7 +77,12 @@ enum {
     PB_TYPE_VECTORCALL = 1 << 11,
     PB_TYPE_GC = 1 << 14,
     PB_TYPE_METHOD = 1 << 17,       /* called with the instance, without being bound first */
-    PB_TYPE_EXCEPTION = 1 << 30     /* a subclass of BaseException */
+    /* subclasses of ... */
+    PB_TYPE_INT = 1 << 24,
+    PB_TYPE_TUPLE = 1 << 26,
+    PB_TYPE_BYTES = 1 << 27,
+    PB_TYPE_STR = 1 << 28,
+    PB_TYPE_EXCEPTION = 1 << 30
 };
 static const unsigned long PB_TYPE_TYPE = 1ul << 31;    /* a subclass of type */
 

@@ -33,10 +33,12 @@ enum {
     PB_TRUE,
     PB_INT,        /* payload: the integer */
     PB_FLOAT,      /* payload: the bits of the double */
-    PB_OBJECT,     /* payload: a handle.  To the host: new.  To the guest: borrowed.
-                      Length 1: an iterator that pb_fetch can read ahead from */
-    PB_HEAVY,      /* to the host: PB_OBJECT that owns much memory; length: its bytes */
-    PB_UNKNOWN,    /* to the host: PB_OBJECT of a type not yet classified (kind.c) */
+    PB_OBJECT,     /* payload: a handle.  To the host: new; length: the number of its class,
+                      0 when it has none.  To the guest: borrowed */
+    PB_HEAVY,      /* to the host: PB_OBJECT that owns much memory */
+    PB_UNKNOWN,    /* to the host: PB_OBJECT of a type not yet classified (kind.c), or such
+                      a type itself */
+    PB_CLASS,      /* to the host: PB_OBJECT that is a type; length: the type's number */
     PB_HOST,       /* to the host: PB_OBJECT that stands for the host object of number length;
                       payload 0: an argument that the guest's caller holds meanwhile */
     PB_STR,        /* length in bytes; UTF-8, lone surrogates allowed.  To the guest:
@@ -56,7 +58,9 @@ enum {
     PB_SLICE,      /* three items follow */
     PB_RANGE,      /* three items follow */
     PB_BUILD,      /* to the guest: payload: a callable, borrowed; length arguments follow */
-    PB_VALUE,      /* to the host: length: the number of a converter; its value follows */
+    PB_VALUE,      /* to the host: length: the number of its class; its fields follow */
+    PB_SUBVALUE,   /* to the host: PB_OBJECT whose class derives from int, float, complex, str,
+                      bytes or tuple; that value follows */
     PB_STOP,       /* the iterator has no more */
     PB_REFUSED,    /* length: one of the reasons below */
     PB_RAISE,      /* to the guest, from a callback: payload: an exception, borrowed */
@@ -95,6 +99,8 @@ enum {
 
 enum { PB_METHOD = 0 };             /* as the length of PB_VALUE: a host function and its self */
 enum { PB_HOST_PLAIN = -1, PB_HOST_FUNCTION = -2, PB_HOST_MEMORY = -3 };     /* kinds of pb_host_new */
+/* The numbers of classes (pybridge/_kinds.py) that the core itself knows. */
+enum { PB_LIST_ITERATOR = 1 /* pb_fetch can read ahead from it */ };
 
 /* A chunk of handles is this many words; pybridge/_release.py owns the memory. */
 #define PB_CHUNK 8
@@ -194,6 +200,8 @@ int64_t pb_intern(pb_frame *f, const char *text, int64_t length);
 int64_t pb_names(pb_frame *f, int64_t count);
 int64_t pb_import(pb_frame *f);
 int64_t pb_kind_set(pb_frame *f, intptr_t type, int64_t word, intptr_t reducer);
+int64_t pb_kind_get(intptr_t type);
+void pb_kind_forget(int64_t number);
 int64_t pb_value_of(pb_frame *f, intptr_t handle);
 int64_t pb_host_new(pb_frame *f, int64_t number, int64_t kind, int64_t reuse);
 int64_t pb_export_set(pb_frame *f, intptr_t object, const pb_export *what);

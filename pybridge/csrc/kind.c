@@ -3,9 +3,11 @@
  * What becomes of a guest object when it crosses to the host, by its exact type: a small
  * hash table from type to kind.  value.c settles the common types before it asks here.
  *
- * The host classifies each type once (pybridge/_kinds.py), at the first object of it; until
- * then the object crosses as PB_UNKNOWN.  A heap type that dies takes its entry with it, so
- * that another type at the same address is not mistaken for it.
+ * The host classifies each type once (pybridge/_values.py), at the first object of it, or when
+ * the type itself crosses; until then the object crosses as PB_UNKNOWN.  A kind is a word: a
+ * tag (PB_CLASS for types whose objects value.c settles by itself), and the number that the
+ * host gave the class.  A heap type that dies takes its entry
+ * with it, so that another type at the same address is not mistaken for it.
  *
  * All state here is protected by the guest GIL.
  */
@@ -123,7 +125,7 @@ int64_t pb_kind_set(pb_frame *f, intptr_t type_handle, int64_t word, intptr_t re
         forget(known);
     }
     known->type = type;
-    known->word = word == PB_OBJECT && owns_memory(type) ? PB_HEAVY : word;
+    known->word = PB_TAG(word) == PB_OBJECT && owns_memory(type) ? PB_WORD(PB_HEAVY, PB_LENGTH(word)) : word;
     known->reducer = reducer ? pb_dup((pb_obj)reducer) : NULL;
     known->watch = watch;
     watch = NULL;
@@ -133,4 +135,32 @@ done:
     pb_xdrop(callback);
     pb_detach(t);
     return answer;
+}
+
+/* The word of a type that is classified, or 0. */
+int64_t pb_kind_get(intptr_t type)
+{
+    int64_t refused = 0;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return 0;
+    const pb_kind *kind = pb_kind_find((pb_type *)type);
+    int64_t word = kind == NULL ? 0 : kind->word;
+    pb_detach(t);
+    return word;
+}
+
+/* The host has no class of this number any more: its type, if it lives, is unclassified. */
+void pb_kind_forget(int64_t number)
+{
+    int64_t refused = 0;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return;
+    for (size_t i = 0; i < capacity; i++)
+        if (table[i].type != NULL && table[i].word >= 0 && PB_LENGTH(table[i].word) == number) {
+            forget(&table[i]);
+            break;
+        }
+    pb_detach(t);
 }

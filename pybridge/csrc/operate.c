@@ -64,7 +64,7 @@ static int64_t operate_unary(pb_frame *f, int64_t operation, pb_thread *t, pb_ob
     case PB_ITER: {
         pb_obj iterator = G.PyObject_GetIter(self);
         if (iterator != NULL && pb_fetchable(iterator))
-            return crossing_end_plain(t, f, 0, PB_WORD(PB_OBJECT, 1), (int64_t)(intptr_t)iterator);
+            return crossing_end_plain(t, f, 0, PB_WORD(PB_OBJECT, PB_LIST_ITERATOR), (int64_t)(intptr_t)iterator);
         return crossing_end(t, f, iterator);
     }
     default:

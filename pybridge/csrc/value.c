@@ -114,6 +114,13 @@ static int give_int(pb_frame *f, int64_t *at, pb_obj o /*borrowed*/)
 
 static int give(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth);
 
+static int give_complex(pb_frame *f, int64_t *at, pb_obj o /*borrowed*/)
+{
+    if (cell(f, at, PB_COMPLEX, bits_of(G.PyComplex_RealAsDouble(o))) != 0)
+        return -1;
+    return cell(f, at, PB_COMPLEX, bits_of(G.PyComplex_ImagAsDouble(o)));
+}
+
 static int give_tuple(pb_frame *f, int64_t *at, pb_obj o /*borrowed*/, int depth)
 {
     ssize_t n = G.PyTuple_Size(o);
@@ -182,6 +189,31 @@ static int is_part_of_another(pb_obj o /*borrowed*/)
     return ((void *const *)(const void *)o)[6] != NULL;
 }
 
+/* An object of a subclass of a value type: its handle and the value. */
+static int give_subvalue(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int64_t word, int depth)
+{
+    unsigned long flags = o->type->flags;
+    if (depth >= DEEPEST_GIVEN)
+        word = PB_OBJECT;
+    if (cell(f, at, word, (int64_t)(intptr_t)o) != 0) {
+        pb_drop(o);
+        return -1;
+    }
+    if (word == PB_OBJECT)
+        return 0;
+    if (flags & PB_TYPE_INT)
+        return give_int(f, at, o);
+    if (flags & PB_TYPE_STR)
+        return give_str(f, at, o);
+    if (flags & PB_TYPE_BYTES)
+        return give_bytes(f, at, o);
+    if (flags & PB_TYPE_TUPLE)
+        return give_tuple(f, at, o, depth);
+    if (G.PyType_IsSubtype(o->type, (pb_type *)(void *)G.PyComplex_Type))
+        return give_complex(f, at, o);
+    return cell(f, at, PB_FLOAT, bits_of(((pb_float *)o)->value));
+}
+
 static int64_t bytes_owned(pb_obj o /*borrowed*/)
 {
     pb_buffer view;
@@ -237,16 +269,28 @@ static int give_object(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
         }
         return give(f, at, value, depth + 1);
     }
-    if (word == PB_HEAVY) {
+    if (PB_TAG(word) == PB_HEAVY) {
         int64_t bytes = bytes_owned(o);
         if (o->refcount == 1)
             pb_state.heavy_bytes += bytes;
-        word = PB_WORD(PB_HEAVY, bytes);
     } else {
         weigh(o);
         if (PB_TAG(word) == PB_VALUE)
             word = PB_OBJECT;
     }
+    if (PB_TAG(word) == PB_SUBVALUE)
+        return give_subvalue(f, at, o, word, depth);    /* steals */
+    if (cell(f, at, word, (int64_t)(intptr_t)o) == 0)
+        return 0;
+    pb_drop(o);
+    return -1;
+}
+
+/* A type crosses as what the host has for it. */
+static int give_class(pb_frame *f, int64_t *at, pb_obj o /*steals*/)
+{
+    const pb_kind *kind = pb_kind_find((pb_type *)(void *)o);
+    int64_t word = kind == NULL ? PB_UNKNOWN : PB_WORD(PB_CLASS, PB_LENGTH(kind->word));
     if (cell(f, at, word, (int64_t)(intptr_t)o) == 0)
         return 0;
     pb_drop(o);
@@ -281,8 +325,7 @@ static int give(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
     else if (type == G.PyBytes_Type)
         status = give_bytes(f, at, o);
     else if (type == G.PyComplex_Type)
-        status = cell(f, at, PB_COMPLEX, bits_of(G.PyComplex_RealAsDouble(o)))
-            || cell(f, at, PB_COMPLEX, bits_of(G.PyComplex_ImagAsDouble(o))) ? -1 : 0;
+        status = give_complex(f, at, o);
     else if (type == G.PyFrozenSet_Type && by_items(*at, depth))
         status = give_frozenset(f, at, o, depth);
     else if (type == G.PySlice_Type && by_items(*at, depth))
@@ -310,6 +353,8 @@ static int give(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
                 goto done;
         }
         pb_obj carrier = pb_hostobj_behind(o);          /* borrowed from o */
+        if (carrier == NULL && (o->type->flags & PB_TYPE_TYPE))
+            return give_class(f, at, o);                /* steals */
         if (carrier == NULL)
             return give_object(f, at, o, depth);        /* steals */
         /* With its reference: the number is the host object's as long as this one lives. */
@@ -334,7 +379,8 @@ void pb_ungive(pb_frame *f, int64_t from, int64_t to)
     for (int64_t i = from; i < to; i++) {
         int64_t *c = f->cells + 2 * i;
         int tag = PB_TAG(c[0]);
-        if (tag == PB_OBJECT || tag == PB_HEAVY || tag == PB_UNKNOWN || tag == PB_HOST)
+        if (tag == PB_OBJECT || tag == PB_HEAVY || tag == PB_UNKNOWN || tag == PB_HOST
+            || tag == PB_CLASS || tag == PB_SUBVALUE)
             pb_xdrop((pb_obj)(intptr_t)c[1]);
         c[0] = PB_NONE;
     }
@@ -375,12 +421,13 @@ int64_t pb_result(pb_frame *f, pb_obj o /*steals*/)
         return PB_INT;
     }
     const pb_kind *kind = pb_kind_find(o->type);
-    if (kind != NULL && kind->word == PB_OBJECT         /* what most objects are */
-        && !(o->type->flags & (PB_TYPE_EXCEPTION | PB_TYPE_TYPE)) && &o->type->head != G.PyMethod_Type) {
+    if (kind != NULL && PB_TAG(kind->word) == PB_OBJECT     /* what most objects are */
+        && !(o->type->flags & (PB_TYPE_EXCEPTION | PB_TYPE_TYPE))
+        && &o->type->head != G.PyMethod_Type) {
         weigh(o);
-        f->base[0] = PB_OBJECT;
+        f->base[0] = kind->word;
         f->base[1] = (int64_t)(intptr_t)o;
-        return PB_OBJECT;
+        return kind->word;
     }
     if (pb_give(f, &at, o) != 0)
         return pb_raised(f);

@@ -25,32 +25,18 @@ _TEXT = "__pybridge_text__"
 _NOT_ATTRIBUTES = (_HOST, _SEEN, _TEXT, "__notes__")
 
 
-def own_files():
-    """The list itself: it grows."""
-    return OWN_FILES
-
-
 def describe_exception(exc):
     """All that the host needs to raise the same: see _Described in pybridge/_raised.py."""
-    mro = [cls for cls in type(exc).__mro__ if issubclass(cls, BaseException)]
-    classes = tuple(
-        (
-            *full_name(cls),
-            tuple(mro.index(b) for b in cls.__bases__ if b in mro),
-        )
-        for cls in mro
-    )
     space = exc.__dict__
     seen = space.get(_SEEN)
     # The host's object for an exception of ours was left here when the host threw it back.
     host = space.get(_HOST) if seen is None else space.pop(_HOST, None)
     if host is not None:
         frames = _frames(exc.__traceback__, seen)
-        cause, context = exc.__cause__, exc.__context__  # that guest code has added
-        notes = tuple(getattr(exc, "__notes__", None) or ())
+        notes = tuple(getattr(exc, "__notes__", None) or ())  # that guest code has added
         return (
-            host, seen is not None, (), (), (), frames, cause, context,
-            exc.__suppress_context__, notes, None, None,
+            host, seen is not None, (), (), (), frames, _address(exc.__cause__),
+            _address(exc.__context__), exc.__suppress_context__, notes, None, None,
         )  # fmt: skip
     members = tuple(exc.exceptions) if _GROUP and isinstance(exc, _GROUP) else None
     attributes = []
@@ -69,11 +55,12 @@ def describe_exception(exc):
                 type(exc).__name__, type(error).__name__)  # fmt: skip
         if type(text) is not str:
             text = str.__str__(text)
-    cause, context = exc.__cause__, exc.__context__
+    cause, context = _address(exc.__cause__), _address(exc.__context__)
     return (
-        host, seen is not None, classes, tuple(exc.args), tuple(attributes),
+        host, seen is not None, type(exc), tuple(exc.args), tuple(attributes),
         _frames(exc.__traceback__, seen), cause, context, exc.__suppress_context__,
-        tuple(getattr(exc, "__notes__", None) or ()), text, members,
+        tuple(getattr(exc, "__notes__", None) or ()), text,
+        None if members is None else len(members),
     )  # fmt: skip
 
 
@@ -93,9 +80,20 @@ def describe_plainly(exc):
         None, False, classes,
         tuple(a if type(a) in plain else "<%s object>" % type(a).__name__ for a in args), (),
         _frames(space["__traceback__"].__get__(exc), None),
-        space["__cause__"].__get__(exc), space["__context__"].__get__(exc),
+        _address(space["__cause__"].__get__(exc)), _address(space["__context__"].__get__(exc)),
         object.__getattribute__(exc, "__suppress_context__"), (), None, None,
     )  # fmt: skip
+
+
+def _address(exc):
+    return 0 if exc is None else id(exc)
+
+
+def link_of(exc, name):
+    """An exception that another is linked to."""
+    if type(name) is int:
+        return exc.exceptions[name]
+    return BaseException.__dict__[name].__get__(exc)
 
 
 _GROUP = getattr(__import__("builtins"), "BaseExceptionGroup", None)
@@ -134,9 +132,10 @@ def mark_seen(exc, host=None):
 
     `host`: its object there, if the host lets go of it.
     """
-    exc.__dict__[_SEEN] = exc.__traceback__ or _NO_FRAMES
+    space = BaseException.__dict__["__dict__"].__get__(exc)  # past what its class may do
+    space[_SEEN] = BaseException.__dict__["__traceback__"].__get__(exc) or _NO_FRAMES
     if host is not None:
-        exc.__dict__[_HOST] = host
+        space[_HOST] = host
     return exc
 
 

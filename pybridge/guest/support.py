@@ -128,30 +128,27 @@ def full_name(cls):
     return module if type(module) is str else "?", name
 
 
-_AWAITED = ("coroutine", "async_generator_asend", "async_generator_athrow")
-_HEAP_TYPE = 1 << 9
-
-
 def class_loaded(module, name):
-    """(address, module, name) of a class, as its module has it, if that is imported by now."""
+    """(module, name) of a class, by its own account, if its module is imported by now."""
     cls = sys.modules.get(module)
     for part in name.split("."):
         cls = getattr(cls, part, None)
-    return (id(cls), *full_name(cls)) if isinstance(cls, type) else None
+    return full_name(cls) if isinstance(cls, type) else None
 
 
-def facts(x):
-    """What the host must know of an object's type: address, module, name, is it genuine
-    (what its module has under that name)."""
-    cls = type(x)
+def class_named(module, name):
+    """Such a class."""
+    cls = sys.modules[module]
+    for part in name.split("."):
+        cls = getattr(cls, part)
+    return cls
+
+
+def genuine(cls):
+    """(module, name, is it what its module has under that name) of a class."""
     module, name = full_name(cls)
     # `pathlib._local` and the like: modules that moved
-    genuine = getattr(sys.modules.get(module), name, None) is cls
-    if module == "builtins" and name in _AWAITED and not cls.__flags__ & _HEAP_TYPE:
-        genuine = True  # these have no name in their module
-    if cls is type(sys):
-        genuine = sys.version_info < (3, 14)  # later dicts have no version to watch
-    return id(cls), module, name, genuine
+    return module, name, getattr(sys.modules.get(module), name, None) is cls
 
 
 # ---- callables ------------------------------------------------------------------------------
@@ -241,16 +238,8 @@ def special(x, name, *args):
 
 
 def class_of(x):
-    """The class of `x`; its name if it is a builtin one; "type" for any class of classes."""
-    import builtins
-
-    cls = x.__class__
-    if isinstance(cls, type):
-        if issubclass(cls, type):
-            return "type"
-        if cls.__module__ == "builtins" and getattr(builtins, cls.__name__, None) is cls:
-            return cls.__name__
-    return cls
+    """The class of `x` as it says itself."""
+    return x.__class__
 
 
 def exit_with(manager, exc):
@@ -415,8 +404,8 @@ def end():
 
     atexit._run_exitfuncs()
     flush()
-    if _FILES["streams"] is not None:
-        _FILES["streams"].streams_local()  # threads that go on must not call the host
+    if "streams" in globals():
+        streams.streams_local()  # noqa: F821  # threads that go on must not call the host
 
 
 # ---- running source -------------------------------------------------------------------------
@@ -498,72 +487,60 @@ def find_module(name, top):
 
 
 _loading = _thread.RLock()
-_FILES = dict.fromkeys(  # their modules, once loaded
-    "arrays coroutines hostclasses linked pickled prompt source streams stubs warned".split()
-)
-# Functions of theirs that are called as if they were here; others are of exceptions.py.
-_FUNCTIONS = {
-    "dress_memory": "arrays",
-    "host_attribute": "hostclasses",
-    "host_attribute_delete": "hostclasses",
-    "host_attribute_set": "hostclasses",
-    "host_begin": "hostclasses",
-    "host_bind": "hostclasses",
-    "host_class": "hostclasses",
-    "host_invoke": "hostclasses",
-    "host_meta": "hostclasses",
-    "host_special": "hostclasses",
-    "host_value": "hostclasses",
-    "lend_array": "arrays",
-    "lend_capsules": "arrays",
-    "record_of": "arrays",
-    "streams_use": "streams",
-    "streams_local": "streams",
-    "streams_remote": "streams",
-    "native_describe": "native",
-    "native_item": "native",
-    "native_lowlevel": "native",
-    "native_numbers": "native",
-    "prompt_run": "prompt",
-    "prompt_complete": "prompt",
-    "stub_files": "stubs",
-}
+# The other files of this folder, each loaded as a module of its own name when it or one of
+# these functions is asked for first.
+_FILES = {
+    "arrays": ("dress_memory", "lend_array", "lend_capsules", "record_of"),
+    "classes": (
+        "describe_class", "find_class", "signature_of", "descriptor_get", "descriptor_set",
+        "descriptor_delete",
+    ),
+    "coroutines": (),
+    "exceptions": (
+        "describe_exception", "describe_plainly", "mark_seen", "make_exception", "link_of",
+    ),
+    "hostclasses": (
+        "host_attribute", "host_attribute_delete", "host_attribute_set", "host_begin",
+        "host_bind", "host_class", "host_invoke", "host_meta", "host_special", "host_value",
+    ),
+    "linked": (),
+    "native": ("native_describe", "native_item", "native_lowlevel", "native_numbers"),
+    "pickled": (),
+    "prompt": ("prompt_run", "prompt_complete"),
+    "source": (),
+    "streams": ("streams_use", "streams_local", "streams_remote"),
+    "stubs": ("stub_files",),
+    "warned": (),
+}  # fmt: skip
+own_files = [__file__]  # the bridge's own, whose frames no traceback shows
 
 
 def __getattr__(name):
-    """The other files of this folder as modules, and functions of theirs; each is loaded when
-    it is asked for first."""
-    if name.startswith("__"):
+    for file, functions in _FILES.items():
+        if name == file or name in functions:
+            break
+    else:
         raise AttributeError(name)
     with _loading:
-        if name in _FILES:
-            globals()[name] = _loaded(name)
-        elif name in _FUNCTIONS:
-            globals()[name] = getattr(_loaded(_FUNCTIONS[name]), name)
-        elif "describe_exception" not in globals():
-            module = _loaded("exceptions")
-            module.full_name = full_name
-            module.OWN_FILES.append(__file__)
-            globals().update(
-                (k, v) for k, v in vars(module).items() if type(v) is type(full_name)
-            )
-    try:
-        return globals()[name]
-    except KeyError:
-        raise AttributeError(name) from None
+        if file not in globals():
+            globals()[file] = _loaded(file)
+        module = globals()[file]
+        if name != file:
+            globals()[name] = getattr(module, name)
+    return globals()[name]
 
 
-def _loaded(name):
+def _loaded(file):
     import os
     from importlib.machinery import SourceFileLoader
 
-    module = _FILES.get(name)
-    if module is None:
-        path = os.path.join(os.path.dirname(__file__), name + ".py")
-        module = _FILES[name] = type(sys)("_pybridge_" + name)
-        module.__file__ = path
-        SourceFileLoader(module.__name__, path).exec_module(module)
-        hidden = module if name == "exceptions" else _FILES.get("exceptions")
-        if hidden is not None:
-            hidden.OWN_FILES.append(path)
+    path = os.path.join(os.path.dirname(__file__), file + ".py")
+    module = type(sys)("_pybridge_" + file)
+    module.__file__ = path
+    SourceFileLoader(module.__name__, path).exec_module(module)
+    own_files.append(path)
+    if hasattr(module, "OWN_FILES"):
+        module.OWN_FILES = own_files
+    if hasattr(module, "full_name"):
+        module.full_name = full_name
     return module

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""The bridge's Python in the guest: classes, described for the host's mirror classes.
+
+Loaded by support.py when the first of its functions is asked for.
+"""
+
+import sys
+
+full_name = None  # support.py puts its function here
+
+_VALUES = (int, float, complex, str, bytes, tuple)
+# Classes whose objects the host takes for its own of that name, through `__class__`
+_CONTAINERS = (list, dict, set, bytearray)
+_HEAP = 1 << 9
+_OBJECT_CLASS = object.__dict__["__class__"]
+_ABCS = (
+    "Sequence", "MutableSequence", "ByteString", "Set", "MutableSet", "Mapping",
+    "MutableMapping", "MappingView", "KeysView", "ItemsView", "ValuesView",
+)  # fmt: skip
+_NUMBERS = ("Number", "Complex", "Real", "Rational", "Integral")
+
+
+def describe_class(cls):
+    """What a mirror class is made of: see _Description in pybridge/_mirror.py."""
+    space = type.__dict__["__dict__"].__get__(cls)
+    mro = type.__dict__["__mro__"].__get__(cls)
+    module, qualname = full_name(cls)
+    name = type.__dict__["__name__"].__get__(cls)
+    specials = tuple(k for k in space if k[:2] == "__" and type(k) is str)
+    nones = tuple(k for k in specials if space[k] is None)
+    if "__eq__" in space and "__hash__" not in space:
+        inherited = _find(mro, "__hash__")
+        specials += ("__hash__",)
+        if inherited is None:
+            nones += ("__hash__",)
+    value = next((b for b in _VALUES if b in mro and b is not cls), None)
+    bases = type.__dict__["__bases__"].__get__(cls)
+    return (
+        name, qualname, module,
+        () if bases == (object,) else bases,
+        None if type(cls) is type else type(cls),
+        specials, nones,
+        "" if value is None else value.__name__,
+        () if value is None else _shadows(mro, value),
+        _builtin(cls, mro),
+        _kept(cls, module, qualname),
+        _abcs(cls),
+    )  # fmt: skip
+
+
+def _find(mro, name):
+    for base in mro:
+        if name in vars(base):
+            return vars(base)[name]
+    return None
+
+
+def _shadows(mro, value):
+    """The names of a value type that a class in front of it defines anew."""
+    names = set()
+    for base in mro[: mro.index(value)]:
+        names.update(k for k in vars(base) if k in vars(value) and k[:2] != "__")
+    return tuple(names)
+
+
+def _builtin(cls, mro):
+    """The builtin class that the host's isinstance sees, None: the class itself, "": ask
+    each object, which has a `__class__` of its own."""
+    if _find(mro, "__class__") is not _OBJECT_CLASS:
+        return ""
+    for base in _CONTAINERS:
+        if base in mro:
+            return base.__name__
+    return None
+
+
+def _kept(cls, module, qualname):
+    """Does a module have the class?  Then it lives as long as that does."""
+    if not cls.__flags__ & _HEAP:
+        return True
+    found = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None) if part != "<locals>" else None
+    return found is cls
+
+
+def _abcs(cls):
+    """The abstract classes that it was registered with, which no method tells."""
+    import collections.abc
+
+    found = [n for n in _ABCS if _is(cls, getattr(collections.abc, n, None))]
+    numbers = sys.modules.get("numbers")
+    if numbers is not None:
+        found.extend(n for n in _NUMBERS if _is(cls, getattr(numbers, n)))
+    return tuple(found)
+
+
+def _is(cls, abc):
+    try:
+        return abc is not None and issubclass(cls, abc)
+    except Exception:
+        return False
+
+
+def signature_of(x):
+    """((name, kind, (default,) or (), (annotation,) or ()), ...), (annotation back,) or ()."""
+    import inspect
+
+    signature = inspect.signature(x)
+    empty = inspect.Parameter.empty
+    parameters = tuple(
+        (
+            p.name,
+            p.kind.name,
+            () if p.default is empty else (p.default,),
+            () if p.annotation is empty else (p.annotation,),
+        )
+        for p in signature.parameters.values()
+    )
+    back = signature.return_annotation
+    return parameters, () if back is inspect.Signature.empty else (back,)
+
+
+def find_class(module, name):
+    """A class of a module, or with no module a type of the language that has no name."""
+    if not module:
+        return _language_types()[name]
+    import importlib
+
+    return getattr(importlib.import_module(module), name)
+
+
+def _language_types():
+    import types
+
+    found = {t.__name__: t for t in vars(types).values() if isinstance(t, type)}
+    found.update((type(x).__name__, type(x)) for x in (None, ..., NotImplemented))
+    return found
+
+
+def descriptor_get(x, instance, owner=None):
+    return type(x).__get__(x, instance, owner)
+
+
+def descriptor_set(x, instance, value):
+    type(x).__set__(x, instance, value)
+
+
+def descriptor_delete(x, instance):
+    type(x).__delete__(x, instance)

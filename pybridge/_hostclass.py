@@ -406,7 +406,7 @@ _methods: list[Any] = []
 
 def _method_type() -> Any:
     if not _methods:
-        _methods.append(settle(_guest.call("find", "types", "MethodType")))
+        _methods.append(settle(_guest.call_raw("find", "types", "MethodType")))
     return _methods[0]
 
 

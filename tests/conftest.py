@@ -14,7 +14,14 @@ import pytest
 
 import pybridge
 from pybridge import (
-    _guest, _hostclass, _kinds, _mirror, _release, _runtime, _table, _values,
+    _guest,
+    _hostclass,
+    _kinds,
+    _mirror,
+    _release,
+    _runtime,
+    _table,
+    _values,
 )  # fmt: skip
 
 # Tests of these modules need no guest in this process, or must not have one.

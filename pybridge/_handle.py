@@ -90,6 +90,7 @@ def adopt_as(other: Any, proxy: Any) -> Any:
     _set(other, "_pybridge_handle", proxy._pybridge_handle)
     _set(other, "_pybridge_chunk", proxy._pybridge_chunk)
     if _scopes:
+        scope_leave(proxy)
         _scope_note(other)
     return other
 
@@ -133,6 +134,7 @@ _settled: list[Any] = [None, _release.CHUNK]  # a chunk of proxies kept for ever
 def settle(proxy: Any) -> Any:
     """Move a proxy that is kept for ever to a chunk of such: it keeps no neighbours alive."""
     handle = proxy._pybridge_handle
+    scope_leave(proxy)
     with _release_lock:
         if _settled[1] == _release.CHUNK:
             _settled[:] = _release.chunk_new(), 0
@@ -147,6 +149,7 @@ def settle(proxy: Any) -> Any:
 def isolate(proxy: Any) -> Any:
     """Move a proxy to a chunk of its own: it keeps no neighbours alive, and waits for none."""
     handle = proxy._pybridge_handle
+    scope_leave(proxy)
     with _release_lock:
         chunk = _release.chunk_new()
         _cast(_INTS, chunk.address)[0] = handle
@@ -217,6 +220,17 @@ def _scope_note(proxy: Any) -> None:
         if s._thread == me:
             s._proxies.append(proxy)
             break
+
+
+def scope_leave(proxy: Any) -> None:
+    """No scope releases `proxy`: the bridge keeps it, or its handle is another object's."""
+    for s in reversed(_scopes):
+        proxies = s._proxies
+        if proxies and proxies[-1] is proxy:  # just made
+            proxies.pop()
+            return
+    for s in _scopes:
+        s.keep(proxy)
 
 
 def closed(handle: Any) -> ClosedHandle:

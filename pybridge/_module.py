@@ -23,6 +23,7 @@ from pybridge import _guest
 from pybridge._convert import put, take
 from pybridge._core import ffi, lib
 from pybridge._frame import frame_get
+from pybridge._handle import scope_leave
 from pybridge._host import hidden, module_dict, promote
 from pybridge._mirror import extensions
 from pybridge._proxy import Proxy
@@ -88,6 +89,7 @@ def _read(self: Any, known: _Remembered, name: str) -> Any:
             known.version = version
     names = known.names  # before the version: another thread may be changing both
     if known.version == version:
+        scope_leave(value)
         names[name] = value
     return value
 

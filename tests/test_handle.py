@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import children
 import pytest
 
 import pybridge
@@ -41,3 +42,25 @@ def test_scopes_nest_and_the_inner_one_takes_what_is_made_in_it():
     with pytest.raises(pybridge.ClosedHandle):
         hash(outer)
     assert "object" in repr(kept)
+
+
+def test_a_scope_releases_no_class_function_or_value_that_the_bridge_keeps():
+    children.run("""
+        import pybridge
+        names = {}
+        pybridge.exec("class Length(float): pass", names)
+        statistics = pybridge.import_module("statistics")
+        with pybridge.scope():
+            Length = names["Length"]
+            for i in range(100):
+                length = Length(i)
+            mean = statistics.mean
+        assert type(Length(1.5)) is Length and Length.__name__ == "Length"
+        assert statistics.mean([1, 2]) == 1.5
+        try:
+            length.nothing
+        except pybridge.ClosedHandle:
+            pass
+        else:
+            raise AssertionError("the value outlived the scope")
+    """)

@@ -100,11 +100,27 @@ _OWN: dict[str, type] = {
 }
 
 
+derive: list[Any] = []  # what makes a derived class, and is told of its changes: _derived
+pending: list[Any] = []  # finds the host class for a guest class that is being made: _derived
+_INNER = (Proxy, Handle)
+
+
+def _is_gate(cls: type) -> bool:
+    return "_pybridge_gate" in type.__dict__["__dict__"].__get__(cls)
+
+
 class MirrorType(type):
     """The class of mirror classes: asks the guest class for what the class itself is asked."""
 
     _pybridge_class: Any  # the proxy of the guest class
     _pybridge_number: int
+
+    def __new__(cls, name: str, bases: tuple[Any, ...], space: Any, **keywords: Any) -> Any:
+        """`class C(guest_class)`: see `_derived`."""
+        return derive[0](cls, name, bases, space, keywords)
+
+    def __init__(cls, *args: Any, **keywords: Any) -> None:
+        pass
 
     @property
     def _pybridge_handle(cls) -> int:
@@ -124,10 +140,14 @@ class MirrorType(type):
     @hidden
     def __setattr__(cls, name: str, value: Any) -> None:
         setattr(_get(cls, "_pybridge_class"), name, value)
+        if "_pybridge_derived" in type.__dict__["__dict__"].__get__(cls):
+            derive[1](cls, name, value)
 
     @hidden
     def __delattr__(cls, name: str) -> None:
         delattr(_get(cls, "_pybridge_class"), name)
+        if "_pybridge_derived" in type.__dict__["__dict__"].__get__(cls):
+            derive[1](cls, name, ...)
 
     def __dir__(cls) -> list[str]:
         return dir(_get(cls, "_pybridge_class"))
@@ -144,12 +164,12 @@ class MirrorType(type):
 
     @property
     def __mro__(cls) -> tuple[type, ...]:
-        return tuple([c for c in type.mro(cls) if c is not Proxy and c is not Handle])
+        return tuple([c for c in type.mro(cls) if c not in _INNER and not _is_gate(c)])
 
     @property
     def __bases__(cls) -> tuple[type, ...]:  # type: ignore[override]
         bases = type.__dict__["__bases__"].__get__(cls)
-        return tuple([c for c in bases if c is not Proxy]) or (object,)
+        return tuple([c for c in bases if c is not Proxy and not _is_gate(c)]) or (object,)
 
     @property
     def __base__(cls) -> Any:
@@ -243,6 +263,8 @@ def _class_of(cls: Any) -> Any:
     with _kinds.lock:
         found = _known(cls)
         if found is None:
+            found = pending[0](cls)
+        if found is None:
             module, qualname, genuine = _guest.call("genuine", cls)
             if genuine or module == "builtins":
                 found = _own(cls, module, qualname)
@@ -258,6 +280,11 @@ def _class_of(cls: Any) -> Any:
     return found
 
 
+def stays(cls: Any) -> bool:
+    """Does a module of the guest have the class, given as a bare proxy?"""
+    return bool(_guest.call("genuine", cls)[2])
+
+
 def _known(cls: Any) -> Any:
     """What stands for a guest class that has a number, or None."""
     number: int = lib.pb_kind_get(cls._pybridge_handle) >> 8
@@ -265,7 +292,7 @@ def _known(cls: Any) -> Any:
     return _kinds.alive(number) if found is None else found
 
 
-def _set(cls: Any, tag: int, number: int, reducer: int = 0) -> None:
+def classify_as(cls: Any, tag: int, number: int, reducer: int = 0) -> None:
     frame = frame_get()
     take(frame, lib.pb_kind_set(frame.mem, cls._pybridge_handle, tag | number << 8, reducer))
 
@@ -279,7 +306,7 @@ def _own(cls: Any, module: str, qualname: str) -> Any:
         number = _stands_for(host, cls, None)
         _values.decode_as(number, row)
         reducer = _guest.support(row.reduce)
-        _set(cls, lib.PB_VALUE, number, reducer._pybridge_handle)
+        classify_as(cls, lib.PB_VALUE, number, reducer._pybridge_handle)
         return host
     host = _OWN.get(qualname) if module == "builtins" else None
     if host is None and module == "builtins":
@@ -290,9 +317,9 @@ def _own(cls: Any, module: str, qualname: str) -> Any:
     if host is None:
         return None
     if host in _BY_VALUE:  # no object of it becomes a proxy, but one that is nested too deep
-        _set(cls, lib.PB_CLASS, _stands_for(host, cls, None))
+        classify_as(cls, lib.PB_CLASS, _stands_for(host, cls, None))
     elif host is object:
-        _set(cls, lib.PB_OBJECT, _stands_for(host, cls, _mirror_of_object()))
+        classify_as(cls, lib.PB_OBJECT, _stands_for(host, cls, _mirror_of_object()))
     else:
         _mirrored(cls, _Description(_guest.call("describe_class", cls)), host)
     return host
@@ -318,7 +345,7 @@ def _exception(cls: Any, host: type) -> type:
     number = _stands_for(host, cls, None)
     _kinds.instances[number] = None
     makers[number] = exception_object
-    _set(cls, lib.PB_OBJECT, number)
+    classify_as(cls, lib.PB_OBJECT, number)
     return host
 
 
@@ -336,7 +363,7 @@ def _mirrored(cls: Any, d: _Description, host: Any = None) -> Any:
         else:
             isolate(cls)
             _kinds.enter_mortal(number, mirror)
-    _set(cls, lib.PB_SUBVALUE if d.value else lib.PB_OBJECT, number)
+    classify_as(cls, lib.PB_SUBVALUE if d.value else lib.PB_OBJECT, number)
     return host or mirror
 
 
@@ -370,7 +397,7 @@ def _class_make(d: _Description, number: int, proxy: Any) -> Any:
         mirror: Any = type.__new__(metaclass, d.name, bases, space)
     except TypeError:  # bases that the host cannot combine, or orders otherwise
         mirror = type.__new__(metaclass, d.name, (Proxy,), space)
-    encoders[metaclass] = _put_class
+    encoders[metaclass] = put_class
     for name in d.abcs:
         _register(mirror, name)
     return mirror
@@ -510,7 +537,7 @@ def convert(module: str, qualname: str, maker: Any) -> None:
         ordinary = _ordinary(number, word & 255)
         makers[number] = lambda handle, proxy: maker(ordinary(proxy))
         _kinds.instances[number] = None
-        _set(cls, lib.PB_OBJECT, number)
+        classify_as(cls, lib.PB_OBJECT, number)
 
 
 def _ordinary(number: int, tag: int) -> Any:
@@ -535,7 +562,7 @@ def _ordinary(number: int, tag: int) -> Any:
 # ---- to the guest ---------------------------------------------------------------------------
 
 
-def _put_class(frame: Frame, at: int, cls: Any) -> int:
+def put_class(frame: Frame, at: int, cls: Any) -> int:
     return put(frame, at, _get(cls, "_pybridge_class"))
 
 

@@ -20,6 +20,7 @@ import sys
 
 from pybridge import (
     _async,
+    _derived,
     _guest,
     _handle,
     _hostderive,
@@ -51,6 +52,7 @@ signal: Any = None  # the module, from the start on: it costs 5 ms at import
 _lock = _thread.allocate_lock()
 _starter = 0
 _REGISTERED = (
+    _derived,
     _values,
     _module,
     _hostderive,

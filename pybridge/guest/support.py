@@ -496,6 +496,7 @@ _FILES = {
         "descriptor_delete",
     ),
     "coroutines": (),
+    "derived": ("derive_class", "names_of_class", "pending_token", "super_of"),
     "exceptions": (
         "describe_exception", "describe_plainly", "mark_seen", "make_exception", "link_of",
     ),

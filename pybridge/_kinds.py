@@ -30,6 +30,8 @@ lock = _thread.RLock()
 instances: list[Any] = [None, None]  # number -> class of proxies; None: see `mortal`
 objects: list[Any] = [None, None]  # number -> what the class itself is
 mortal: dict[int, Any] = {}  # number -> weak reference to what would be in both lists
+# Host class that is no mirror class -> the bare proxy of the guest class that it stands for
+guest_classes: dict[Any, Any] = {}
 _free: list[int] = []
 _dead: list[int] = []
 

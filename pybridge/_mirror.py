@@ -49,7 +49,7 @@ from pybridge._handle import (
 from pybridge._host import hidden, promote
 from pybridge._names import interned
 from pybridge._proxy import OF_EVERY_OBJECT, POOL, GuestAttribute, Proxy, call_handle
-from pybridge._raised import exception_class, exception_object
+from pybridge._raised import described_classes, exception_class, exception_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -220,8 +220,6 @@ extensions: dict[tuple[str, str], dict[str, Any]] = {}
 classified: list[Any] = []  # called when a class has been classified, by upper layers
 # host class that is no mirror class -> number of the guest class that it stands for
 _numbers: dict[type, int] = {}
-# the same -> proxy of the guest class
-_guest_classes: dict[Any, Any] = {}
 _metaclasses: dict[Any, type] = {}  # number of a guest metaclass -> its mirror
 _OBJECT_SPECIALS = frozenset(OF_EVERY_OBJECT)
 _MODULE, _DOC = Proxy.__dict__["__module__"], GuestAttribute("__doc__")
@@ -330,7 +328,7 @@ def _stands_for(host: type, cls: Any, instance: Any) -> int:
     number = _kinds.number_new()
     _kinds.enter(number, instance or _kinds.instances[_kinds.UNCLASSIFIED], host)
     _numbers[host] = number
-    _guest_classes[host] = settle(cls)
+    _kinds.guest_classes[host] = settle(cls)
     return number
 
 
@@ -430,7 +428,7 @@ def _base(cls: Any) -> Any:
         return Proxy
     instance = _kinds.instances[number]
     if instance is _kinds.instances[_kinds.UNCLASSIFIED]:  # crosses by value; its subclass not
-        guest = _guest_classes[cls]
+        guest = _kinds.guest_classes[cls]
         d = _Description(_guest.call("describe_class", guest))
         instance = _kinds.instances[number] = _class_make(d, number, guest)
     return instance
@@ -570,11 +568,11 @@ def guest_class_of(cls: Any) -> Any:
     """The proxy of the guest class that a host class stands for, or None."""
     if isinstance(cls, MirrorType):
         return _get(cls, "_pybridge_class")
-    found = _guest_classes.get(cls)
+    found = _kinds.guest_classes.get(cls)
     if found is None:
         place = _place(cls)
         if place is not None:
-            found = _guest_classes[cls] = settle(_guest.call_raw("find_class", *place))
+            found = _kinds.guest_classes[cls] = settle(_guest.call_raw("find_class", *place))
     return found
 
 
@@ -596,9 +594,19 @@ def _put_own_class(frame: Frame, at: int, cls: Any) -> int:
     return put(frame, at, guest_class_of(cls))
 
 
+def _put_exception_class(frame: Frame, at: int, cls: Any) -> int:
+    if guest_class_of(cls) is None:
+        with _kinds.lock:
+            proxy = _guest.call_raw("exception_class", described_classes(cls))
+            _exception(proxy, cls)
+    return put(frame, at, guest_class_of(cls))
+
+
 def _class_encoder(x: Any) -> Encoder | None:
     if isinstance(x, type) and guest_class_of(x) is not None:
         return _put_own_class
+    if isinstance(x, type) and issubclass(x, BaseException):
+        return _put_exception_class
     return None
 
 

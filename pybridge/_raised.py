@@ -23,7 +23,7 @@ import sys
 import types
 from _weakref import ref as _ref
 
-from pybridge import _guest
+from pybridge import _guest, _kinds
 from pybridge._convert import ERROR, fallbacks, late, put, take
 from pybridge._core import lib
 from pybridge._errors import ConversionError
@@ -449,19 +449,27 @@ _ATTRIBUTES = {
 }
 
 
-def _description(exc: BaseException) -> tuple[Any, ...]:
-    """What `make_exception` of the guest is told."""
-    mro = [cls for cls in type(exc).__mro__ if issubclass(cls, BaseException)]
-    classes = tuple(
+def described_classes(cls: type) -> tuple[Any, ...]:
+    """The MRO of an exception class, for the guest: module, name, positions of the bases, and
+    the guest class, where the host's stands for one of the guest's own."""
+    mro = [base for base in cls.__mro__ if issubclass(base, BaseException)]
+    return tuple(
         [
             (
-                cls.__module__,
-                cls.__qualname__,
-                tuple([mro.index(base) for base in cls.__bases__ if base in mro]),
+                base.__module__,
+                base.__qualname__,
+                tuple([mro.index(b) for b in base.__bases__ if b in mro]),
+                None if base.__module__ == "builtins" else _kinds.guest_classes.get(base),
             )
-            for cls in mro
+            for base in mro
         ]
     )
+
+
+def _description(exc: BaseException) -> tuple[Any, ...]:
+    """What `make_exception` of the guest is told."""
+    mro = type(exc).__mro__
+    classes = described_classes(type(exc))
     attributes = []
     for cls, names in _ATTRIBUTES.items():
         if isinstance(exc, cls):

@@ -80,7 +80,7 @@ def guest_version(guest) -> tuple[int, int]:
 
 def _cached() -> int:
     """How many handles the bridge keeps for ever, each made at its first use."""
-    caches = (_guest._functions, _values._factories, _mirror._guest_classes)
+    caches = (_guest._functions, _values._factories, _kinds.guest_classes)
     kept = {id(proxy) for cache in caches for proxy in cache.values()}
     # Compiled traces may keep a class that nothing else uses.
     for cls in [*_kinds.objects, *map(_kinds.alive, list(_kinds.mortal))]:

@@ -808,3 +808,47 @@ def test_exceptions_of_the_standard_library_are_the_hosts():
         raise queue.Empty
 
     assert space["empty"](fail) is True
+
+
+# ---- classes of exceptions ---------------------------------------------------------------
+
+
+def test_a_guests_exception_class_is_one_that_can_be_raised_and_caught(make):
+    Custom = make("Base")
+    assert isinstance(Custom, type) and issubclass(Custom, Exception)
+    with pytest.raises(Custom):
+        make("lambda: (_ for _ in ()).throw(Base('from the guest'))")()
+    caught = make("lambda f: type(caught(f)) is Base and str(caught(f))")
+
+    def fail():
+        raise Custom("from the host")
+
+    assert caught(fail) == "from the host"
+
+    class Below(Custom):
+        pass
+
+    def fail_below():
+        raise Below("below")
+
+    assert make("lambda f: isinstance(caught(f), Base)")(fail_below)
+    assert raised(make("call"), fail_below).args == ("below",)
+
+
+def test_a_hosts_exception_class_can_be_raised_and_caught_by_the_guest(make):
+    class Mine(LookupError):
+        pass
+
+    assert make("lambda c: issubclass(c, LookupError) and c.__name__")(Mine) == "Mine"
+    with pytest.raises(Mine, match="guest"):
+        make("lambda c: (_ for _ in ()).throw(c('from the guest'))")(Mine)
+    pybridge.exec(
+        "def catching(cls, f):\n    try:\n        f()\n    except cls as e:\n"
+        "        return 'caught ' + str(e)\n"
+    )
+
+    def fail():
+        raise Mine("x")
+
+    assert pybridge.eval("catching")(Mine, fail) == "caught x"
+    assert make("lambda c: c")(Mine) is Mine

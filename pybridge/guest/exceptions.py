@@ -143,13 +143,17 @@ _NO_FRAMES = object()
 _classes = {}
 
 
-def _class_of(described):
-    """The guest's class for a host MRO: (module, name, positions of the bases) each."""
+def exception_class(described):
+    """The guest's class for a host MRO: (module, name, positions of the bases, the guest class
+    if it is one of the guest's own) each."""
     import builtins
 
     made = {}
     for i in range(len(described) - 1, -1, -1):
-        module, name, bases = described[i]
+        module, name, bases, own = described[i]
+        if own is not None:
+            made[i] = own
+            continue
         home = builtins if module == "builtins" else _library_module(module)
         cls = getattr(home, name, None)
         if cls is None and module.startswith("_"):
@@ -200,7 +204,7 @@ def _text(self):
 
 def make_exception(host, classes, args, attributes, text):
     """A guest exception for a host one."""
-    cls = _class_of(classes)
+    cls = exception_class(classes)
     try:
         exc = cls(*args)
     except Exception:

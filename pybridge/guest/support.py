@@ -499,6 +499,7 @@ _FILES = {
     "derived": ("derive_class", "names_of_class", "pending_token", "super_of"),
     "exceptions": (
         "describe_exception", "describe_plainly", "mark_seen", "make_exception", "link_of",
+        "exception_class",
     ),
     "hostclasses": (
         "host_attribute", "host_attribute_delete", "host_attribute_set", "host_begin",

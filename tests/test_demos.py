@@ -79,6 +79,26 @@ def test_sqlite_calls_a_host_function_for_each_row():
     assert database.read_bytes().startswith(b"SQLite format 3\0")
 
 
+def test_a_torch_module_of_the_host_learns():
+    guest_needs("torch", "sklearn")
+    line = run_demo("digits.py")
+    loss, right = re.search(r"loss ([\d.]+), ([\d.]+)% of", line).groups()
+    assert "Net(True) in 61 calls" in line and float(loss) < 0.2 and float(right) > 80
+
+
+def test_an_estimator_of_the_host_is_cloned_and_searched():
+    guest_needs("sklearn")
+    line = run_demo("pipeline.py")
+    assert "fitted 19 clones of Pooling(size=2)" in line
+    assert float(re.search(r"([\d.]+)% right", line)[1]) > 85
+
+
+def test_models_of_the_host_are_stored_and_found():
+    guest_needs("sqlalchemy", "sqlite3")
+    line = run_demo("models.py")
+    assert line.endswith("class: True; Lem: Fiasco; Lem: Solaris; Lem: The Cyberiad\n")
+
+
 def test_decoders_agree_on_both_sides_and_are_drawn():
     guest_needs("numpy", "matplotlib")
     picture = OUT / "decode.png"

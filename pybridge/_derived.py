@@ -126,6 +126,7 @@ def _derive(meta: Any, name: str, bases: tuple[Any, ...], space: Any, keywords: 
         _pybridge_number=0,
         _pybridge_module=space.get("__module__", "__main__"),
         _pybridge_derived=True,
+        _pybridge_methods=None,
         __getattribute__=_get_attribute,
         __setattr__=_set_attribute,
     )

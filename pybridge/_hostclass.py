@@ -33,6 +33,7 @@ from pybridge._core import lib
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import Handle, adopt_alone, settle
 from pybridge._host import hidden
+from pybridge._methods import guest_method
 from pybridge._raised import to_host
 from pybridge._table import PLAIN, guest_object, number_of, put_object
 
@@ -393,6 +394,10 @@ def _put_method(frame: Frame, at: int, x: Any) -> int:
     """A bound method of a host object is one of the guest's object, whose lifetime registries
     of weak references go by; of anything else it is a function."""
     owner = x.__self__
+    if isinstance(owner, Handle):
+        guest = guest_method(x)
+        if guest is not None:
+            return put_object(frame, at, guest)
     kind = type(owner)
     if type(x.__func__) is _FUNCTION and kind not in _EXACT and not isinstance(owner, Handle):
         encoder = encoders.get(kind) or encoder_of(owner)

@@ -31,7 +31,7 @@ import builtins
 import sys
 import types
 
-from pybridge import _guest, _kinds, _values
+from pybridge import _guest, _kinds, _methods, _values
 from pybridge._convert import encoders, fallbacks, late, put, take, value_of
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
@@ -212,6 +212,7 @@ class _Description:
             self.builtin,  # name of the class that isinstance sees, None: itself, "": ask
             self.kept,
             self.abcs,
+            self.fixed,  # its methods never change
         ) = fields
 
 
@@ -375,7 +376,11 @@ def _class_make(d: _Description, number: int, proxy: Any) -> Any:
         "_pybridge_class": proxy,
         "_pybridge_number": number,
         "_pybridge_module": d.module,
+        "_pybridge_methods": None,
     }
+    if d.fixed:
+        space["_pybridge_methods"] = _methods.new()
+        space["__getattr__"] = _methods.get_attribute
     if value is not None:
         space["_pybridge_value"] = value
     _add_specials(space, d, value is not None)

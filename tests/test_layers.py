@@ -23,9 +23,9 @@ ORDER = [
     # handles and cells
     "_kinds", "_release", "_frame", "_handle", "_convert", "_names",
     # objects
-    "_iterate", "_guest", "_table", "_linked", "_values", "_raised", "_operators", "_inspected",
-    "_proxy", "_mirror", "_derived", "_module", "_callback", "_hostclass", "_hostderive",
-    "_streams", "_warned", "_loops", "_async",
+    "_iterate", "_guest", "_table", "_linked", "_values", "_raised", "_operators",
+    "_inspected", "_proxy", "_methods", "_mirror", "_derived", "_module", "_callback",
+    "_hostclass", "_hostderive", "_streams", "_warned", "_loops", "_async",
     # the guest's life
     "_runtime",
     # uses

@@ -11,7 +11,7 @@ full_name = None  # support.py puts its function here
 _VALUES = (int, float, complex, str, bytes, tuple)
 # Classes whose objects the host takes for its own of that name, through `__class__`
 _CONTAINERS = (list, dict, set, bytearray)
-_HEAP = 1 << 9
+_HEAP, _IMMUTABLE = 1 << 9, 1 << 8
 _OBJECT_CLASS = object.__dict__["__class__"]
 _ABCS = (
     "Sequence", "MutableSequence", "ByteString", "Set", "MutableSet", "Mapping",
@@ -45,7 +45,27 @@ def describe_class(cls):
         _builtin(cls, mro),
         _kept(cls, module, qualname),
         _abcs(cls),
+        _fixed(cls, mro),
     )  # fmt: skip
+
+
+def _fixed(cls, mro):
+    """Are its methods the same for ever, whatever an object says?  Objects without a dict, of
+    classes that cannot be changed."""
+    return (
+        cls.__dictoffset__ == 0
+        and cls not in (type, super, type(sys))
+        and all(not c.__flags__ & _HEAP or c.__flags__ & _IMMUTABLE for c in mro)
+    )
+
+
+def method_of(x, name):
+    """The method descriptor of a fixed class under a name, in a tuple with its doc, or None."""
+    found = _find(type.__dict__["__mro__"].__get__(type(x)), name)
+    return (found, found.__doc__) if type(found) is _METHOD else None
+
+
+_METHOD = type(list.append)
 
 
 def _find(mro, name):

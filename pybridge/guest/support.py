@@ -492,8 +492,8 @@ _loading = _thread.RLock()
 _FILES = {
     "arrays": ("dress_memory", "lend_array", "lend_capsules", "record_of"),
     "classes": (
-        "describe_class", "find_class", "signature_of", "descriptor_get", "descriptor_set",
-        "descriptor_delete",
+        "describe_class", "find_class", "method_of", "signature_of", "descriptor_get",
+        "descriptor_set", "descriptor_delete",
     ),
     "coroutines": (),
     "derived": ("derive_class", "names_of_class", "pending_token", "super_of"),

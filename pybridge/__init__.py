@@ -10,6 +10,7 @@ through proxies.  Importing pybridge starts nothing.
 
 from pybridge import _exporter  # noqa: F401  (host memory as an argument)
 from pybridge import _interchange as _interchange  # more that `view` takes
+from pybridge import _numpy as _numpy  # faster ways for numpy's objects
 from pybridge import _pickled as _pickled  # for what it adds to proxies
 from pybridge._api import (
     Statistics,

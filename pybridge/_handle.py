@@ -44,6 +44,7 @@ class Handle:
 
 _new = object.__new__
 _set = object.__setattr__  # proxy classes override it
+_get = object.__getattribute__
 
 makers: dict[int, Any] = {}  # number of a class -> function(handle, proxy), by upper layers
 _scopes: list[Any] = []
@@ -93,6 +94,28 @@ def adopt_as(other: Any, proxy: Any) -> Any:
         scope_leave(proxy)
         _scope_note(other)
     return other
+
+
+def adopt_late(frame: Frame, handle: int, x: Any) -> int:
+    """`handle` (new), which a crossing left in `frame`, becomes that of `x`, which had none;
+    if another thread was first, it keeps that one's.  Gives the handle of `x`.
+
+    No scope notes it: `x` may be older than the scope."""
+    used = frame.used
+    _cast(_INTS, frame.words)[used] = handle
+    chunk = frame.chunk
+    if used == _LAST:
+        frame.renew()
+    else:
+        frame.used = used + 1
+    with _release_lock:
+        try:
+            _get(x, "_pybridge_chunk")
+        except AttributeError:
+            _set(x, "_pybridge_chunk", chunk)
+            _set(x, "_pybridge_handle", handle)
+            return handle
+    return x._pybridge_handle  # type: ignore[no-any-return]
 
 
 def adopt_nothing(handle: int) -> None:

@@ -218,7 +218,7 @@ class _Description:
 
 # (module, name) -> what else proxies of that guest class have, by upper layers
 extensions: dict[tuple[str, str], dict[str, Any]] = {}
-classified: list[Any] = []  # called when a class has been classified, by upper layers
+classified: list[Any] = []  # called when a class has been classified or got a converter
 # host class that is no mirror class -> number of the guest class that it stands for
 _numbers: dict[type, int] = {}
 _metaclasses: dict[Any, type] = {}  # number of a guest metaclass -> its mirror
@@ -541,6 +541,8 @@ def convert(module: str, qualname: str, maker: Any) -> None:
         makers[number] = lambda handle, proxy: maker(ordinary(proxy))
         _kinds.instances[number] = None
         classify_as(cls, lib.PB_OBJECT, number)
+    for hook in classified:
+        hook()
 
 
 def _ordinary(number: int, tag: int) -> Any:

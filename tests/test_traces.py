@@ -12,9 +12,20 @@ import platform
 import pytest
 import traces
 
+import pybridge
+
 pytestmark = pytest.mark.skipif(
     platform.python_implementation() != "PyPy", reason="traces are PyPy's"
 )
+
+
+@pytest.fixture
+def numpy(guest):
+    try:
+        return pybridge.import_module("numpy")
+    except ModuleNotFoundError:
+        pytest.skip("this guest has no numpy")
+
 
 ONE_CALL = ["call_release_gil_i"]
 FRAME_LINK = ["new_with_vtable"]
@@ -244,3 +255,58 @@ def has_numpy() -> bool:
     import pybridge
 
     return pybridge.eval("__import__('importlib.util').util.find_spec('numpy')") is not None
+
+
+def array_loop(body: str, prelude: str = "") -> traces.Trace:
+    return traces.loop(f"""
+        import pybridge
+        np = pybridge.import_module("numpy")
+        a = np.ones(40000)
+        {prelude}
+
+        def measured(n):
+            s, c = 0.0, 1.0000001
+            {body}
+            return s
+    """)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["for i in range(n): s += a[i]", "for i in range(n): s = s + c * (a[i] - 0.5)"],
+)
+def test_an_element_of_a_numpy_array_is_a_raw_load(numpy, body):
+    trace = array_loop(body)
+    assert trace.calls == trace.allocations == [], trace.text()
+    assert trace.operations.count("getarrayitem_raw_f") == 1, trace.text()
+    assert trace.guards <= 24, trace.text()
+
+
+def test_changing_elements_of_a_numpy_array_is_a_load_and_a_store(numpy):
+    trace = array_loop("for i in range(n): a[i] = a[i] * c")
+    assert trace.calls == trace.allocations == [], trace.text()
+    assert trace.operations.count("getarrayitem_raw_f") == 1, trace.text()
+    assert trace.operations.count("setarrayitem_raw") == 1, trace.text()
+    assert trace.guards <= 36, trace.text()
+
+
+def test_a_comparison_of_elements_makes_no_object(numpy):
+    trace = array_loop("for i in range(n): s += 1.0 if a[i] < 2 else 2.0")
+    assert trace.calls == trace.allocations == [], trace.text()
+
+
+def test_an_element_of_a_matrix_is_a_raw_load(numpy):
+    trace = array_loop("for i in range(n): s += b[i, 0]", "b = a.reshape(40000, 1)")
+    assert trace.calls == trace.allocations == [], trace.text()
+    assert trace.operations.count("getarrayitem_raw_f") == 1, trace.text()
+
+
+def test_iterating_over_a_numpy_array_makes_no_scalars(numpy):
+    trace = array_loop("for x in a: s += x")
+    assert trace.calls == [] and len(trace.allocations) <= 1, trace.text()
+
+
+def test_a_ufunc_of_a_float_is_one_c_call(numpy):
+    trace = array_loop("for i in range(n): s += np.sqrt(c)")
+    assert trace.calls == ["call_release_gil_f"], trace.text()
+    assert trace.allocations == FRAME_LINK, trace.text()

@@ -217,3 +217,28 @@ def native_lowlevel(address, number, signature, keep):
     function.keep = keep
     data = ctypes.c_void_p(number) if signature.endswith("void *)") else None
     return LowLevelCallable(function, data, signature)
+
+
+def numpy_classes():
+    """ndarray, float64, bool and ufunc; None while numpy is being imported; () if what is in
+    its place has no such classes."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or getattr(getattr(numpy, "__spec__", None), "_initializing", False):
+        return None
+    try:
+        classes = numpy.ndarray, numpy.float64, numpy.bool_, numpy.ufunc
+    except AttributeError:
+        return ()
+    return classes if all(type(cls) is type for cls in classes) else ()
+
+
+def numpy_facts():
+    """The addresses of the descriptors of float64 and int64; an array, and what the fields of
+    its C struct should be."""
+    import numpy
+
+    a = numpy.arange(6.0).reshape(2, 3)[:, ::2]
+    fields = (
+        a.__array_interface__["data"][0], a.ndim, a.shape, a.strides, id(a.dtype), a.flags.num,
+    )  # fmt: skip
+    return id(numpy.dtype("float64")), id(numpy.dtype("int64")), a, fields

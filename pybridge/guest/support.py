@@ -506,7 +506,10 @@ _FILES = {
         "host_bind", "host_class", "host_invoke", "host_meta", "host_special", "host_value",
     ),
     "linked": (),
-    "native": ("native_describe", "native_item", "native_lowlevel", "native_numbers"),
+    "native": (
+        "native_describe", "native_item", "native_lowlevel", "native_numbers",
+        "numpy_classes", "numpy_facts",
+    ),
     "pickled": (),
     "prompt": ("prompt_run", "prompt_complete"),
     "source": (),

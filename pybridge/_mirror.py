@@ -209,6 +209,7 @@ class _Description:
             self.nones,  # those of them that are None
             self.value,  # name of the value type that it derives from, or ""
             self.shadows,  # names of that type that it defines anew
+            self.values_own,  # special methods of every object that it has from that type
             self.builtin,  # name of the class that isinstance sees, None: itself, "": ask
             self.kept,
             self.abcs,
@@ -386,6 +387,8 @@ def _class_make(d: _Description, number: int, proxy: Any) -> Any:
     _add_specials(space, d, value is not None)
     for name in d.shadows:
         space[name] = GuestAttribute(name)
+    for name in d.values_own:
+        space[name] = getattr(value, name)
     if d.builtin == "":
         space["__class__"] = _CLASS
     elif d.builtin is not None:

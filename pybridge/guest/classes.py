@@ -42,6 +42,7 @@ def describe_class(cls):
         specials, nones,
         "" if value is None else value.__name__,
         () if value is None else _shadows(mro, value),
+        () if value is None else _kept_names(mro, value),
         _builtin(cls, mro),
         _kept(cls, module, qualname),
         _abcs(cls),
@@ -81,6 +82,21 @@ def _shadows(mro, value):
     for base in mro[: mro.index(value)]:
         names.update(k for k in vars(base) if k in vars(value) and k[:2] != "__")
     return tuple(names)
+
+
+_OF_EVERY_OBJECT = (
+    "__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__repr__",
+    "__str__", "__format__",
+)  # fmt: skip
+
+
+def _kept_names(mro, value):
+    """The methods of every object that a class has from its value type."""
+    return tuple(
+        name
+        for name in _OF_EVERY_OBJECT
+        if next(base for base in mro if name in vars(base)) is value
+    )
 
 
 def _builtin(cls, mro):

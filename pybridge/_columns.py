@@ -48,6 +48,7 @@ class Column:
     `obj` the guest object.  Read-only.  It keeps the guest's memory; `release()` lets it go.
     """
 
+    __module__ = "pybridge"
     __slots__ = ("_length", "_pin", "_read", "format", "null_count")
 
     def __init__(self, pin: Any, format: str, length: int, nulls: int, read: Read) -> None:

@@ -310,6 +310,13 @@ def _put_record(frame: Frame, at: int, x: Record) -> int:
     return put(frame, at, _guest.call("record_of", _exported(whole, _of_view)))
 
 
+def encoder_of(x: Any) -> Any:
+    """What writes an object that has memory; see `_memory`."""
+    if type(x) is memoryview:
+        return _put_memoryview
+    return _fallback(x)
+
+
 def _fallback(x: Any) -> Any:
     if isinstance(x, View):
         return _put_view
@@ -328,8 +335,9 @@ def _fallback(x: Any) -> Any:
 
 _put_bytearray = _encoder(_of_bytearray)
 _put_array = _encoder(_of_array)
+_put_memoryview = _encoder(_of_memoryview)
 _put_cdata = _encoder(_of_cdata)
 _put_plain = _encoder(_of_plain_buffer)
 encoders[bytearray] = _put_bytearray
-encoders[memoryview] = _encoder(_of_memoryview)
+encoders[memoryview] = _put_memoryview
 fallbacks.insert(0, _fallback)  # before the one that takes any object

@@ -18,7 +18,7 @@ from __future__ import annotations
 import _thread
 import sys
 
-from pybridge import _guest, _table, _values
+from pybridge import _guest, _mirror, _table, _values
 from pybridge._callback import put_function
 from pybridge._convert import (
     OBJECT,
@@ -437,5 +437,5 @@ def _object_encoder(x: Any) -> Encoder | None:
 _FUNCTION = type(_object_encoder)
 _METHOD = type(Frame.renew.__get__(object()))
 encoders[_METHOD] = _put_method
-_REGISTERED = _values  # its rows are asked first
+_REGISTERED = _values, _mirror  # their rows are asked first
 fallbacks.append(_object_encoder)

@@ -47,6 +47,7 @@ class LowLevel:
     C function is.  Passed to the guest it is a scipy.LowLevelCallable.
     """
 
+    __module__ = "pybridge"
     __slots__ = ("_guest", "_holder", "address", "function", "signature")
 
     def __init__(self, function: Callable[..., Any], signature: Signature) -> None:

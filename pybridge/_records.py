@@ -107,6 +107,7 @@ class Record:
     attribute: `r["_fields"]`.
     """
 
+    __module__ = "pybridge"
     __slots__ = ("_pybridge_address", "_pybridge_pin")
 
     # Of each class made by `record_classes`.

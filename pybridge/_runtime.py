@@ -18,21 +18,7 @@ import _thread
 import os
 import sys
 
-from pybridge import (
-    _async,
-    _derived,
-    _guest,
-    _handle,
-    _hostderive,
-    _linked,
-    _module,
-    _release,
-    _streams,
-    _table,
-    _values,
-    _warned,
-)
-from pybridge._callback import set_up
+from pybridge import _guest, _handle, _release, _table
 from pybridge._core import ffi, lib
 from pybridge._errors import GuestClosed, StartError
 
@@ -51,12 +37,7 @@ _asks: Any = None  # the guest's object for _interrupted
 signal: Any = None  # the module, from the start on: it costs 5 ms at import
 _lock = _thread.allocate_lock()
 _starter = 0
-_REGISTERED = (
-    _derived,
-    _values,
-    _module,
-    _hostderive,
-)  # imported for the rows that it adds to the tables of _convert
+at_start: list[Any] = []  # called before the guest starts, by upper layers: what they load
 
 
 def start(python: str | None = None) -> None:
@@ -116,6 +97,7 @@ def _start(python: str | None) -> None:
     global state, guest, failure, _asked
     from pybridge import _discover, _settings
 
+    _load()
     settings = _settings.load()
     found = _discover.discover(_preferred if python is None else python, settings)
     error = ffi.new("char[]", 1024)
@@ -138,9 +120,11 @@ def _start(python: str | None) -> None:
             raise StartError(f"{found.executable}: {failure}")
         guest = found
         failure = "its half of the bridge did not load"
+        from pybridge import _async, _callback, _linked, _module, _streams, _warned
+
         _module.set_up(found.version[1])
         _guest.load()
-        set_up()
+        _callback.set_up()
         _linked.set_up()
         _interrupts()
         _guest.call("begin")
@@ -156,6 +140,16 @@ def _start(python: str | None) -> None:
         raise
     _asked = python
     state = RUNNING
+
+
+def _load() -> None:
+    """The modules that only a program with a guest needs: `import pybridge` does without."""
+    # For the rows that they add to the tables of _convert.
+    from pybridge import _async, _derived, _hostderive, _module, _values  # noqa: F401
+
+    while at_start:
+        at_start[0]()
+        del at_start[0]
 
 
 def _encoded(text: str) -> bytes:
@@ -217,6 +211,8 @@ def _after_in_parent() -> None:
 def _after_in_child() -> None:
     lib.pb_fork_after(1)
     _unlock()
+    from pybridge import _streams
+
     _streams.forked()
 
 

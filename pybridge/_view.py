@@ -39,6 +39,7 @@ class View:
     `v.record`; `v["x"]` is a view of one field of all.
     """
 
+    __module__ = "pybridge"
     __slots__ = (
         "__weakref__",
         "_address",

@@ -35,7 +35,7 @@ ORDER = [
     "_signature", "_cfunction", "_native", "_lowlevel",
     "_scalars", "_ndarray", "_ufunc", "_numpy", "_attached",
     "_source", "_containers", "_api", "_imported", "_spawned", "_finder",
-    "_require", "_script", "_pickled", "pickle",
+    "_require", "_script", "_pickled", "_memory", "pickle",
     "__init__",
     # programs over the public names
     "_doctor", "_completion", "_stubs", "_repl", "__main__",

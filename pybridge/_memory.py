@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""The first host memory that crosses loads `_exporter`, which enters its own rows.
+
+Until then its row here is all that the tables of `_convert` have of it: a program that passes
+no memory does without the modules of layouts and views.  What pickles have of a proxy
+(`_pickled`), and numpy's classes of the host's speed (`_numpy`), come with the guest.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pybridge import _runtime
+from pybridge._convert import encoders, fallbacks
+from pybridge._core import ffi
+from pybridge._frame import Frame
+
+TYPE_CHECKING = False  # typing costs 20 ms at import
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pybridge._convert import Encoder
+
+_PLAIN = (bytearray, memoryview, ffi.CData, ffi.buffer)
+# Classes of modules that are loaded already if there is an object of theirs.
+_CLASSES = (
+    ("array", "array"),
+    ("mmap", "mmap"),
+    ("_cffi_backend", "buffer"),
+    ("pybridge._view", "View"),
+    ("pybridge._records", "Record"),
+)
+
+
+def _has_memory(x: Any) -> bool:
+    if isinstance(x, _PLAIN):
+        return True
+    for module, name in _CLASSES:
+        loaded = sys.modules.get(module)
+        if loaded is not None and isinstance(x, getattr(loaded, name)):
+            return True
+    return False
+
+
+def _fallback(x: Any) -> Encoder | None:
+    return _put if _has_memory(x) else None
+
+
+def _put(frame: Frame, at: int, x: Any) -> int:
+    from pybridge import _exporter
+
+    if _fallback in fallbacks:
+        fallbacks.remove(_fallback)
+    at = _exporter.encoder_of(x)(frame, at, x)
+    return at
+
+
+def _at_start() -> None:
+    # For what they add to proxies and to numpy's classes.
+    from pybridge import _numpy, _pickled  # noqa: F401
+
+    # Before the one that takes any object, and behind the exporter's own, if that is loaded.
+    if encoders.setdefault(bytearray, _put) is _put:
+        encoders[memoryview] = _put
+        fallbacks.insert(0, _fallback)
+
+
+_runtime.at_start.append(_at_start)

@@ -222,6 +222,8 @@ extensions: dict[tuple[str, str], dict[str, Any]] = {}
 classified: list[Any] = []  # called when a class has been classified or got a converter
 # host class that is no mirror class -> number of the guest class that it stands for
 _numbers: dict[type, int] = {}
+# number of a class that has a converter -> the class that its proxies had before
+_converted: dict[int, Any] = {}
 _metaclasses: dict[Any, type] = {}  # number of a guest metaclass -> its mirror
 _OBJECT_SPECIALS = frozenset(OF_EVERY_OBJECT)
 _MODULE, _DOC = Proxy.__dict__["__module__"], GuestAttribute("__doc__")
@@ -432,13 +434,16 @@ def _base(cls: Any) -> Any:
     if isinstance(cls, MirrorType) or cls in _VALUES.values():
         return cls
     number = _numbers.get(cls)
-    if number is None or _kinds.instances[number] is None:
+    if number is None:
         return Proxy
-    instance = _kinds.instances[number]
+    classes: Any = _converted if number in _converted else _kinds.instances
+    instance = classes[number]
+    if instance is None:
+        return Proxy
     if instance is _kinds.instances[_kinds.UNCLASSIFIED]:  # crosses by value; its subclass not
         guest = _kinds.guest_classes[cls]
         d = _Description(_guest.call("describe_class", guest))
-        instance = _kinds.instances[number] = _class_make(d, number, guest)
+        instance = classes[number] = _class_make(d, number, guest)
     return instance
 
 
@@ -542,6 +547,7 @@ def convert(module: str, qualname: str, maker: Any) -> None:
             return
         ordinary = _ordinary(number, word & 255)
         makers[number] = lambda handle, proxy: maker(ordinary(proxy))
+        _converted[number] = _kinds.instances[number] or _kinds.alive(number)
         _kinds.instances[number] = None
         classify_as(cls, lib.PB_OBJECT, number)
     for hook in classified:

@@ -149,6 +149,26 @@ def test_values_of_the_bridges_own_table(same):
     assert pybridge.eval("lambda x: type(x).__name__")(decimal.Decimal(2)) == "Decimal"
 
 
+@pytest.mark.parametrize(
+    ("base", "converter", "value"),
+    [
+        ("decimal:Decimal", str, "7"),
+        ("fractions:Fraction", str, "7"),
+        ("collections:deque", list, "[5]"),
+    ],
+)
+def test_a_converter_leaves_the_classes_derived_from_its_class_alone(base, converter, value):
+    module, _, name = base.partition(":")
+    with pybridge.converters({base: converter}):
+        pybridge.exec(f"import {module}")
+        derived = pybridge.eval(f"type('Derived', ({module}.{name},), {{}})")
+        x = derived(eval(value))
+        if name == "deque":
+            assert x + derived([6]) == derived([5, 6]) and len(x) == 1
+        else:
+            assert (x - 2, 9 - x, x**2, abs(x)) == ("5", "2", "49", "7")
+
+
 def test_the_object_itself_means_the_ordinary_rule(same, pair):
     with pybridge.converters({Point: lambda p: p, pair: lambda p: p}):
         assert outcome(same, Point(1, 2)) != (1, 2)

@@ -100,11 +100,11 @@ def test_objects_die_during_a_loop_without_being_asked(make, counted):
     cls = make("Counted")
     settle()
     most = 0
-    for n in range(100_000):
+    for n in range(400_000):
         cls()
         if n % 5000 == 0:
             most = max(most, counted())
-    assert most < 60_000
+    assert most < 150_000  # some 70 000 fit into the young objects' memory
     settle()
     assert counted() == 0
 
@@ -388,25 +388,16 @@ def test_a_chain_of_objects_dies_without_recursion(make):
 
 
 def test_a_drop_does_not_wait_for_a_busy_guest(make):
-    """The guest computes on another thread; dropping here takes no time."""
-    pybridge.exec(
-        "import time\n"
-        "def busy():\n    end = time.monotonic() + 1\n"
-        "    while time.monotonic() < end:\n        pass\n"
-    )
-    begin = time.monotonic()
+    """The guest computes on another thread, and lets nobody in; dropping here is done first."""
     gc.collect()
-    idle = time.monotonic() - begin
     kept = [make("object()") for _ in range(50)]
-    t = threading.Thread(target=pybridge.eval("busy"))
+    t = threading.Thread(target=pybridge.eval("lambda: sum(range(60_000_000))"))  # 1 to 3 s
     t.start()
     time.sleep(0.05)
-    begin = time.monotonic()
     del kept
     gc.collect()
-    took = time.monotonic() - begin
+    assert t.is_alive()
     t.join()
-    assert took < idle + 0.3
 
 
 # ---- memory ------------------------------------------------------------------------------

@@ -62,6 +62,7 @@ def test_signatures_and_kinds_are_the_guests(tmp_path, monkeypatch):
             lambda_ = lambda self: 0
         class Plain:
             def __init__(self, a, b=2): pass
+            def blank(self): "  "
         ''')
     )
     pybridge.import_module("sys").path.append(str(tmp_path))
@@ -84,6 +85,7 @@ def test_signatures_and_kinds_are_the_guests(tmp_path, monkeypatch):
         "    def unit() -> Any: ...",
         "    def size(self) -> Any: ...",
         "    def __init__(self, a: Any, b: Any = ...) -> Any: ...",
+        "    def blank(self) -> Any: ...",
     ):
         assert line in text.splitlines(), line + "\n" + text
     done = subprocess.run([sys.executable, "-m", "ast", path], capture_output=True, text=True)

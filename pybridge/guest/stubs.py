@@ -196,7 +196,7 @@ def _docstring(x, indent):
         doc = inspect.getdoc(x)
     except Exception:
         doc = None
-    if not doc or not isinstance(doc, str):
+    if not isinstance(doc, str) or not doc.strip():
         return []
     text = doc.strip().partition("\n\n")[0][:_DOC]
     text = text.replace("\\", "\\\\").replace('"""', "'''").replace("\0", "")

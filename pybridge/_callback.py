@@ -175,9 +175,13 @@ _OF_FUNCTIONS = frozenset(("builtins", "functools", "_functools", "operator", "_
 
 def _function_encoder(x: Any) -> Encoder | None:
     kind = type(x)
-    if kind.__module__ in _OF_FUNCTIONS and not isinstance(x, type) and callable(x):
-        return put_function
-    return None
+    if kind.__module__ not in _OF_FUNCTIONS or isinstance(x, type) or not callable(x):
+        return None
+    if (
+        kind.__name__ == "KeyWrapper"
+    ):  # what CPython's cmp_to_key gives for a value: it compares
+        return None
+    return put_function
 
 
 def _ask(function: Any, attribute: str) -> Any:

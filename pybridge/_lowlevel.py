@@ -85,9 +85,10 @@ class _Holder:
             entry = self.closure = _closure(function, signature)
         self.address = int(ffi.cast("intptr_t", entry))
 
-    def __del__(self) -> None:
-        _functions[self.number] = None
-        _free.append(self.number)
+    # By defaults: at the exit of a CPython host the module's names may be gone.
+    def __del__(self, functions: list[Any] = _functions, free: list[int] = _free) -> None:
+        functions[self.number] = None
+        free.append(self.number)
 
 
 def lowlevel(f: Callable[..., Any], signature: str) -> LowLevel:

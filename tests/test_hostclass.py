@@ -8,6 +8,7 @@ import collections
 import collections.abc
 import csv
 import enum
+import functools
 import gc
 import io
 import json
@@ -1034,3 +1035,10 @@ def test_a_method_of_an_awaitable_does_not_change_how_the_awaitable_crosses(make
     before = make("lambda x: type(x).__name__")(x)
     assert make("lambda m: m()")(x.method) == 1
     assert make("lambda x: type(x).__name__")(x) == before
+
+
+def test_the_keys_of_cmp_to_key_compare_in_the_guest(make):
+    """On a CPython host they can be called, too."""
+    key = functools.cmp_to_key(lambda a, b: b - a)
+    assert make("lambda keys: sorted(keys)[0] is keys[1]")([key(1), key(3), key(2)])
+    assert make("lambda x, k: sorted(x, key=k)")([1, 3, 2], key) == [3, 2, 1]

@@ -98,6 +98,58 @@ def make(native: bool) -> dict[str, Callable[[int], None]]:
     }
 
 
+def _array_rows(np: Any, special: Any) -> dict[str, Callable[[int], None]]:
+    """Elements of arrays and scalar calls as programs write them: the same on both sides."""
+    a = np.arange(1000.0)
+
+    def read_elements(n: int) -> None:
+        for _ in range(n // 1000 or 1):
+            total = 0.0
+            for i in range(1000):
+                total += a[i]
+
+    def iterate(n: int) -> None:
+        for _ in range(n // 1000 or 1):
+            total = 0.0
+            for x in a:
+                total += x
+
+    def scale_elements(n: int) -> None:
+        c = 1.0000001
+        for _ in range(n // 1000 or 1):
+            for i in range(1000):
+                a[i] = a[i] * c
+
+    def call_sqrt(n: int) -> None:
+        for _ in range(n):
+            np.sqrt(2.0)
+
+    def call_jv(n: int) -> None:
+        x = 0.7
+        for _ in range(n):
+            special.jv(1.0, x)
+
+    def call_expit(n: int) -> None:
+        x = 0.7
+        for _ in range(n):
+            special.expit(x)
+
+    def call_ndtr(n: int) -> None:
+        x = 0.7
+        for _ in range(n):
+            special.ndtr(x)
+
+    return {
+        "a[i], a double of an array": read_elements,
+        "for x in a, an array": iterate,
+        "a[i] = a[i] * c": scale_elements,
+        "np.sqrt(2.0)": call_sqrt,
+        "jv(1.0, x)": call_jv,
+        "expit(x)": call_expit,
+        "ndtr(x)": call_ndtr,
+    }
+
+
 def native_rows(native: bool) -> dict[str, Callable[[int], None]]:
     """Scalar calls of numpy's and scipy's functions, and integrals: on native CPython by the
     ufunc itself, through the bridge by `pybridge.native` and `pybridge.lowlevel`."""
@@ -135,6 +187,7 @@ def native_rows(native: bool) -> dict[str, Callable[[int], None]]:
             ndtr(x)
 
     rows: dict[str, Callable[[int], None]] = {
+        **_array_rows(np, special),
         "native np.sqrt(x)": call_np_sqrt,
         "native jv(1.0, x)": call_jv,
         "native expit(x)": call_expit,

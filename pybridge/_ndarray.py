@@ -155,14 +155,29 @@ def __iter__(self):
             and cast(INTS, handle)[DESCR] == doubles
             and cast(INT32S, handle)[NDIM] == 1
         ):
-            return elements(self)
+            return Elements(self)
     return ordinary_iter(self)
 
-def elements(self):
-    i = 0
-    while i < __len__(self):
-        yield __getitem__(self, i)
-        i += 1
+class Elements:
+    # A generator would do, but costs half as much again.
+    __slots__ = ("array", "at")
+
+    @hidden
+    def __init__(self, array):
+        self.array = array
+        self.at = 0
+
+    def __iter__(self):
+        return self
+
+    @hidden
+    def __next__(self):
+        i, array = self.at, self.array
+        if i >= __len__(array):
+            self.at = END  # also when the array grows later
+            raise StopIteration
+        self.at = i + 1
+        return __getitem__(array, i)
 """
 
 
@@ -177,6 +192,7 @@ def methods(
         DATA=_DATA,
         DESCR=_DESCR,
         DOUBLES=_DOUBLES,
+        END=2**62,
         EXACT=2**53,
         FLAGS=_FLAGS,
         HALF=2**63,

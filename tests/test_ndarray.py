@@ -111,6 +111,11 @@ def test_length_and_iteration(np):
             f(np.array(1.5))
     assert sum(a) == 10.0 and max(a) == 4.0 and 3.0 in a
     assert next(iter(a)) == 0.0
+    one_by_one = iter(a)
+    assert iter(one_by_one) is one_by_one and list(one_by_one) == a.tolist()
+    a.resize(6, refcheck=False)
+    assert next(one_by_one, None) is None
+    assert pybridge.eval("lambda i: [type(x).__name__ for x in i]")(iter(a)) == ["float64"] * 6
 
 
 @pytest.mark.filterwarnings("ignore:Setting the")

@@ -30,6 +30,8 @@ from pybridge._convert import (
     SAME,
     SET,
     TEXTS,
+    encoders,
+    fallbacks,
     keep,
     late,
     put_items,
@@ -199,7 +201,11 @@ def _change_dict(x: dict[Any, Any], whole: bool, removed: Any, items: Any) -> No
         x.clear()
     for key in removed:
         x.pop(key, None)
-    x.update(items)
+    if type(x) is dict:
+        x.update(items)
+    else:  # Counter.update adds
+        for key, value in dict(items).items():
+            x[key] = value
 
 
 def _change_set(x: set[Any], removed: Any, added: Any) -> None:
@@ -218,6 +224,23 @@ def set_up() -> None:
     _ready = True
 
 
+_DICTS = ("defaultdict", "OrderedDict", "Counter")
+
+
+def _put_dict(frame: Frame, at: int, x: Any) -> int:
+    return _put_container(frame, at, x, dict, 0)
+
+
+def _dict_encoder(x: Any) -> Any:
+    """The dicts of `collections` are dicts for the guest, which C code demands of them."""
+    kind = type(x)
+    if kind.__name__ in _DICTS and kind.__module__.lstrip("_") == "collections":
+        encoders[kind] = _put_dict
+        return _put_dict
+    return None
+
+
 late.container = _put_container
+fallbacks.insert(0, _dict_encoder)
 late.settle = _settle
 late.linked = _linked

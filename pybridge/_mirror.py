@@ -48,7 +48,7 @@ from pybridge._handle import (
 )
 from pybridge._host import hidden, promote
 from pybridge._names import interned
-from pybridge._proxy import OF_EVERY_OBJECT, POOL, GuestAttribute, Proxy, call_handle
+from pybridge._proxy import POOL, GuestAttribute, Proxy, call_handle
 from pybridge._raised import described_classes, exception_class, exception_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -225,7 +225,6 @@ _numbers: dict[type, int] = {}
 # number of a class that has a converter -> the class that its proxies had before
 _converted: dict[int, Any] = {}
 _metaclasses: dict[Any, type] = {}  # number of a guest metaclass -> its mirror
-_OBJECT_SPECIALS = frozenset(OF_EVERY_OBJECT)
 _MODULE, _DOC = Proxy.__dict__["__module__"], GuestAttribute("__doc__")
 _CLASS = GuestAttribute("__class__")
 
@@ -386,7 +385,7 @@ def _class_make(d: _Description, number: int, proxy: Any) -> Any:
         space["__getattr__"] = _methods.get_attribute
     if value is not None:
         space["_pybridge_value"] = value
-    _add_specials(space, d, value is not None)
+    _add_specials(space, d)
     for name in d.shadows:
         space[name] = GuestAttribute(name)
     for name in d.values_own:
@@ -411,10 +410,10 @@ def _class_make(d: _Description, number: int, proxy: Any) -> Any:
     return mirror
 
 
-def _add_specials(space: dict[str, Any], d: _Description, every: bool) -> None:
+def _add_specials(space: dict[str, Any], d: _Description) -> None:
     for name in d.specials:
         method = POOL.get(name)
-        if method is not None and (every or name not in _OBJECT_SPECIALS):
+        if method is not None:
             space[name] = method
     if "__call__" in space:
         space["__signature__"] = POOL["__signature__"]
@@ -454,7 +453,7 @@ def _metaclass(guest: Any) -> type:
     if made is None:
         d = _Description(_guest.call("describe_class", guest))
         space: dict[str, Any] = {}
-        _add_specials(space, d, True)
+        _add_specials(space, d)
         for name in _OF_TYPE:
             space.pop(name, None)
         space.update({k: v for k, v in _CHECKS.items() if k in space})
@@ -588,7 +587,11 @@ def guest_class_of(cls: Any) -> Any:
     if found is None:
         place = _place(cls)
         if place is not None:
-            found = _kinds.guest_classes[cls] = settle(_guest.call_raw("find_class", *place))
+            try:
+                proxy = _guest.call_raw("find_class", *place)
+            except AttributeError:  # PyPy's builtins have names of their own
+                return None
+            found = _kinds.guest_classes[cls] = settle(proxy)
     return found
 
 

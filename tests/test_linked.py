@@ -440,3 +440,20 @@ def test_threads_that_pass_one_list_lose_nothing(guest):
         thread.join()
     assert len(x) >= 100
     assert {i for _, i in x} == set(range(100))
+
+
+def test_the_dicts_of_collections_are_dicts():
+    import collections
+
+    look = pybridge.eval("lambda d: (isinstance(d, dict), sorted(d.items()), d.copy())")
+    for d in (
+        collections.defaultdict(list, {"a": 1}),
+        collections.OrderedDict(a=1),
+        collections.Counter("a"),
+    ):
+        is_dict, items, _ = look(d)
+        assert is_dict and [tuple(i) for i in items] == [("a", 1)]
+        assert pybridge.eval("lambda d: d")(d) is d
+        pybridge.eval("lambda d: d.update(a=5, b=2)")(d)
+        assert d == {"a": 5, "b": 2} and list(d) == ["a", "b"]
+    assert pybridge.import_module("json").dumps(collections.OrderedDict(x=[1])) == '{"x": [1]}'

@@ -256,6 +256,7 @@ def test_numpys_scalars_are_numbers_of_the_host():
     assert "%.2f" % x == "2.50" and f"{x:.1f}" == "2.5" and round(x) == 2
     i = numpy.int64(3)
     assert not isinstance(i, int) and isinstance(i, numbers.Integral) and [1] * i == [1, 1, 1]
+    assert hash(i) == 3 and {i: 1}[3] == 1 and numpy.float64(1.5) in {1.5: 1}
     assert isinstance(numpy.str_("a"), str) and isinstance(numpy.complex128(1j), complex)
 
 

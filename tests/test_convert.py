@@ -339,6 +339,12 @@ def test_arguments_that_fail_half_way_leave_nothing_behind(leakfree):
     for _ in range(20):
         with pytest.raises(pybridge.ClosedHandle):
             pybridge.eval("print")(x, [x, "text" * 2000], {1: x}, gone)
+    deep = ()
+    for _ in range(500):
+        deep = (deep,)
+    for _ in range(20):
+        with pytest.raises(pybridge.ConversionError, match="nested deeper"):
+            pybridge.eval("print")(x, [x, "text" * 2000], {1: x}, deep)
 
 
 def test_a_result_that_fails_half_way_leaves_nothing_behind(leakfree):

@@ -154,18 +154,16 @@ def test_after_the_close_calls_and_callbacks_are_refused(python):
         sqrt = math.sqrt
         pybridge.exec('''
         import threading, time
-        def later(f, say):
+        def later(f):
             def work():
                 for _ in range(200):
                     time.sleep(0.005)
                     try: f()
-                    except ReferenceError as error:
-                        import os
-                        os.write(1, b"guest: " + str(error).encode() + b"\\\\n")
-                        return
+                    except ReferenceError:
+                        return       # says nothing: it would be amid the lines of the host
             threading.Thread(target=work, daemon=True).start()
         ''', ns := {})
-        ns["later"](lambda: None, print)
+        ns["later"](lambda: None)
         @atexit.register
         def callbacks_still_work_here():
             print(sqrt(9.0), pybridge.eval("max")((1, 2), key=lambda x: -x))

@@ -189,7 +189,7 @@ def test_a_unary_operator_gives_what_the_guest_gives(make, name):
         x = make(source)
         if not isinstance(x, pybridge.Proxy):
             continue
-        if name == "hash" and isinstance(x, str):
+        if name == "hash" and (isinstance(x, str) or x != x):
             continue  # each interpreter's own: docs/semantics.md
         if source == "Plain()" and name in ("str", "repr"):
             assert ours(x) == native(x)

@@ -20,6 +20,7 @@ from pybridge._convert import encoders, fallbacks, put
 from pybridge._frame import Frame
 from pybridge._handle import Handle
 from pybridge._host import hidden
+from pybridge._metatype import MirrorType
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _wanted(function: Any) -> None:
 
 
 def _key(cls: Any) -> Any:
-    if isinstance(cls, _mirror.MirrorType):
+    if isinstance(cls, MirrorType):
         return _guest_class(*_guest.call("full_name", cls))
     if isinstance(cls, type):
         if cls in _PLAIN:

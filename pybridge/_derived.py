@@ -31,15 +31,10 @@ from pybridge._convert import encoders
 from pybridge._core import lib
 from pybridge._handle import Handle, isolate, settle
 from pybridge._host import hidden, module_dict
-from pybridge._mirror import (
-    MirrorType,
-    classify_as,
-    guest_class_of,
-    put_class,
-    stays,
-)
-from pybridge._mirror import derive as derive_hook
-from pybridge._mirror import pending as pending_hook
+from pybridge._metatype import MirrorType
+from pybridge._metatype import derive as derive_hook
+from pybridge._metatype import pending as pending_hook
+from pybridge._mirror import classify_as, guest_class_of, put_class, stays
 from pybridge._proxy import Proxy
 from pybridge._table import put_object
 

@@ -37,7 +37,6 @@ from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import (
-    Handle,
     adopt_alone,
     adopt_as,
     isolate,
@@ -47,8 +46,8 @@ from pybridge._handle import (
     settle,
 )
 from pybridge._host import hidden, promote
-from pybridge._names import interned
-from pybridge._proxy import POOL, GuestAttribute, Proxy, call_handle
+from pybridge._metatype import MirrorType, pending
+from pybridge._proxy import POOL, GuestAttribute, Proxy
 from pybridge._raised import described_classes, exception_class, exception_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -98,101 +97,6 @@ _OWN: dict[str, type] = {
     **{cls.__name__: cls for cls in _BY_VALUE},
     **{cls.__name__: cls for cls in (object, type, list, dict, set, bytearray)},
 }
-
-
-derive: list[Any] = []  # what makes a derived class, and is told of its changes: _derived
-pending: list[Any] = []  # finds the host class for a guest class that is being made: _derived
-_INNER = (Proxy, Handle)
-
-
-def _is_gate(cls: type) -> bool:
-    return "_pybridge_gate" in type.__dict__["__dict__"].__get__(cls)
-
-
-class MirrorType(type):
-    """The class of mirror classes: asks the guest class for what the class itself is asked."""
-
-    _pybridge_class: Any  # the proxy of the guest class
-    _pybridge_number: int
-
-    def __new__(cls, name: str, bases: tuple[Any, ...], space: Any, **keywords: Any) -> Any:
-        """`class C(guest_class)`: see `_derived`."""
-        return derive[0](cls, name, bases, space, keywords)
-
-    def __init__(cls, *args: Any, **keywords: Any) -> None:
-        pass
-
-    @property
-    def _pybridge_handle(cls) -> int:
-        return _get(cls, "_pybridge_class")._pybridge_handle  # type: ignore[no-any-return]
-
-    @hidden
-    def __call__(cls, /, *args: Any, **kwargs: Any) -> Any:
-        return call_handle(_get(cls, "_pybridge_class")._pybridge_handle, args, kwargs)
-
-    @hidden
-    def __getattr__(cls, name: str) -> Any:
-        frame = frame_get()
-        return take(
-            frame, lib.pb_get_attribute(frame.mem, cls._pybridge_handle, interned(name))
-        )
-
-    @hidden
-    def __setattr__(cls, name: str, value: Any) -> None:
-        setattr(_get(cls, "_pybridge_class"), name, value)
-        if "_pybridge_derived" in type.__dict__["__dict__"].__get__(cls):
-            derive[1](cls, name, value)
-
-    @hidden
-    def __delattr__(cls, name: str) -> None:
-        delattr(_get(cls, "_pybridge_class"), name)
-        if "_pybridge_derived" in type.__dict__["__dict__"].__get__(cls):
-            derive[1](cls, name, ...)
-
-    def __dir__(cls) -> list[str]:
-        return dir(_get(cls, "_pybridge_class"))
-
-    def __repr__(cls) -> str:
-        return repr(_get(cls, "_pybridge_class"))
-
-    @property
-    def __module__(cls) -> str:  # type: ignore[override]
-        return _get(cls, "_pybridge_module")  # type: ignore[no-any-return]
-
-    # Type checkers take `type.__dict__` for final.
-    vars()["__dict__"] = property(lambda cls: _get(cls, "_pybridge_class").__dict__)
-
-    @property
-    def __mro__(cls) -> tuple[type, ...]:
-        return tuple([c for c in type.mro(cls) if c not in _INNER and not _is_gate(c)])
-
-    @property
-    def __bases__(cls) -> tuple[type, ...]:  # type: ignore[override]
-        bases = type.__dict__["__bases__"].__get__(cls)
-        return tuple([c for c in bases if c is not Proxy and not _is_gate(c)]) or (object,)
-
-    @property
-    def __base__(cls) -> Any:
-        return cls.__bases__[0]
-
-    @property
-    def __signature__(cls) -> Any:
-        from pybridge._inspected import signature_of
-
-        return signature_of(_get(cls, "_pybridge_class"))
-
-    def mro(cls) -> list[type]:
-        """The method resolution order as the interpreter uses it."""
-        return type.mro(cls)
-
-    def __subclasses__(cls) -> list[Any]:
-        return list(getattr(_get(cls, "_pybridge_class"), "__subclasses__")())  # noqa: B009
-
-    def __or__(cls, other: Any) -> Any:
-        return _get(cls, "_pybridge_class") | other
-
-    def __ror__(cls, other: Any) -> Any:
-        return other | _get(cls, "_pybridge_class")
 
 
 class _Description:

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from pybridge import _guest, _kinds
 from pybridge._handle import makers
-from pybridge._mirror import MirrorType, classified, extensions
+from pybridge._metatype import MirrorType
+from pybridge._mirror import classified, extensions
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from pybridge import (
     _guest,
     _hostclass,
     _kinds,
-    _mirror,
+    _metatype,
     _release,
     _runtime,
     _table,
@@ -84,7 +84,7 @@ def _cached() -> int:
     kept = {id(proxy) for cache in caches for proxy in cache.values()}
     # Compiled traces may keep a class that nothing else uses.
     for cls in [*_kinds.objects, *map(_kinds.alive, list(_kinds.mortal))]:
-        if isinstance(cls, _mirror.MirrorType):
+        if isinstance(cls, _metatype.MirrorType):
             kept.add(id(type.__getattribute__(cls, "_pybridge_class")))
     return len(kept) + len(_hostclass.kept_for_ever()[0])
 

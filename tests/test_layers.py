@@ -24,8 +24,8 @@ ORDER = [
     "_kinds", "_release", "_frame", "_handle", "_convert", "_names",
     # objects
     "_iterate", "_guest", "_table", "_linked", "_values", "_raised", "_operators",
-    "_inspected", "_proxy", "_methods", "_mirror", "_derived", "_module", "_callback",
-    "_hostclass", "_hostderive", "_streams", "_warned", "_loops", "_async",
+    "_inspected", "_proxy", "_methods", "_metatype", "_mirror", "_derived", "_module",
+    "_callback", "_hostclass", "_hostderive", "_streams", "_warned", "_loops", "_async",
     # the guest's life
     "_runtime",
     # uses

@@ -101,10 +101,11 @@ def work():
     s = 0.0
     for i in range(100):
         s += a[i]
-    seen.append((float(s), is_late(s), type(s) is np.float64))
+    # Late or not: one may be through before another has installed the faster ways.
+    seen.append((float(s), type(s) is np.float64))
 
 threads = [threading.Thread(target=work) for _ in range(4)]
 for t in threads: t.start()
 for t in threads: t.join()
-assert seen == [(4950.0, True, True)] * 4, seen
+assert seen == [(4950.0, True)] * 4, seen
 """)

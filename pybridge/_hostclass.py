@@ -15,10 +15,9 @@ What a host class gets after its guest class was made is seen, except special me
 
 from __future__ import annotations
 
-import _thread
 import sys
 
-from pybridge import _guest, _mirror, _table, _values
+from pybridge import _guest, _kinds, _mirror, _table, _values
 from pybridge._callback import put_function
 from pybridge._convert import (
     OBJECT,
@@ -71,7 +70,9 @@ _THROWS = (
     (_CLASS + "Coroutine", "throw"),
     (_CLASS + "AsyncGenerator", "athrow"),
 )
-_making = _thread.RLock()  # while guest classes are made, so that each is made once
+# While guest classes are made, so that each is made once.  Making a class of one side may need
+# one of the other: one lock for both.
+_making = _kinds.lock
 _kept: list[Any] = []  # guest classes of host classes that do not die
 _metas: dict[type, Any] = {}
 _specials: dict[str, Any] = {}  # those that the guest has

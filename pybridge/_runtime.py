@@ -18,7 +18,7 @@ import _thread
 import os
 import sys
 
-from pybridge import _guest, _handle, _release, _table
+from pybridge import _guest, _handle, _kinds, _release, _table
 from pybridge._core import ffi, lib
 from pybridge._errors import GuestClosed, StartError
 
@@ -189,6 +189,7 @@ def _at_exit_and_fork() -> None:
 
 # The bridge's locks in the order in which they may be taken; the guest's GIL comes after.
 _locks: tuple[Any, ...] = (
+    _kinds.lock,
     _table._lock,
     _release._grow_lock,
     _release._lock,

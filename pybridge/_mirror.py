@@ -464,7 +464,14 @@ def _ordinary(number: int, tag: int) -> Any:
         row = _values.ROWS[
             _kinds.objects[number].__module__, _kinds.objects[number].__qualname__
         ]
-        return lambda proxy: row.make(*_guest.call(row.reduce, proxy))
+
+        def value(proxy: Any) -> Any:
+            try:
+                return row.make(*_guest.call(row.reduce, proxy))
+            except Exception:  # broken, or half made: it stays what it is
+                return proxy
+
+        return value
     if tag == lib.PB_SUBVALUE:
         return lambda proxy: _subvalue_of(instance, _guest.call("plain", proxy), proxy)
 

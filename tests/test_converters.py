@@ -258,3 +258,10 @@ def test_what_is_no_class_is_refused():
             pybridge.converter(x, repr)
     with pytest.raises(TypeError, match="a function or None"):
         pybridge.converter(Point, 3)
+
+
+def test_a_half_made_value_of_a_class_that_had_a_converter():
+    with pybridge.converters({"fractions:Fraction": lambda x: None}):
+        assert pybridge.eval("__import__('fractions').Fraction(1, 2)") is None
+    x = pybridge.eval("object.__new__(__import__('fractions').Fraction)")
+    assert isinstance(x, pybridge.Proxy)

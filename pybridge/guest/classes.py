@@ -22,6 +22,7 @@ _NUMBERS = ("Number", "Complex", "Real", "Rational", "Integral")
 
 def describe_class(cls):
     """What a mirror class is made of: see _Description in pybridge/_mirror.py."""
+    type.__getattribute__(cls, "__name__")  # some of 3.9's own types are made ready only now
     space = type.__dict__["__dict__"].__get__(cls)
     mro = type.__dict__["__mro__"].__get__(cls)
     module, qualname = full_name(cls)

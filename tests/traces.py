@@ -35,7 +35,7 @@ _TRACE = re.compile(
 _OPERATION = re.compile(r"(?:\+\d+: )?(?:[a-z]\d+ = )?(?P<name>[a-z_0-9]+)\(")
 # PyPy looks for signals every so often; the loop that is being traced then has that in it.
 _INTERRUPTED = "_poll_for_signals"
-_TRIES = 4
+_TRIES = 12
 # Rare calls that a list makes when it must grow or shrink: a comparison each time round.
 _RESIZE = "cond_call"
 

@@ -78,9 +78,10 @@ def test_host_objects_passed_to_the_guest_are_let_go():
     reference = weakref.ref(f)
     assert pybridge.eval("lambda f: f()")(f) == 1
     del f
-    for _ in range(5):
+    for _ in range(10):
         gc.collect()
         pybridge.statistics()
+        pybridge.eval("__import__('gc').collect()")
     assert reference() is None
 
 

@@ -33,7 +33,7 @@ guest: Any = None  # the _probe.Guest that runs
 failure = ""
 _asked: str | None = None
 _preferred: str | None = None  # what `start` takes when it is not told, see `prefer`
-_asks: Any = None  # the guest's object for _interrupted
+_asks: Any = None  # the guest's objects for _interrupted and _look
 signal: Any = None  # the module, from the start on: it costs 5 ms at import
 _lock = _thread.allocate_lock()
 _starter = 0
@@ -161,12 +161,12 @@ def _encoded(text: str) -> bytes:
 
 
 def _interrupts() -> None:
-    """Give the core the function to ask on Ctrl-C in guest code (csrc/signals.c)."""
+    """Give the core the functions to ask on Ctrl-C (csrc/signals.c)."""
     global _asks, signal
     import signal
 
-    _asks = _table.guest_object(_interrupted, _table.FUNCTION)[0]
-    lib.pb_interrupt_set(_asks._pybridge_handle)
+    _asks = [_table.guest_object(f, _table.FUNCTION)[0] for f in (_interrupted, _look)]
+    lib.pb_interrupt_set(*(asked._pybridge_handle for asked in _asks))
 
 
 def _interrupted() -> bool:
@@ -176,6 +176,12 @@ def _interrupted() -> bool:
         return True
     handler(signal.SIGINT, sys._getframe())
     return False
+
+
+def _look() -> None:
+    """Let the host look for signals: it does so at backward jumps."""
+    for _ in range(3):
+        pass
 
 
 def _at_exit_and_fork() -> None:

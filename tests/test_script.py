@@ -118,6 +118,7 @@ def test_a_signal_ends_guest_code_as_it_ends_a_plain_run(tmp_path, number):
     child = subprocess.Popen(
         [sys.executable, "-m", "pybridge", "run", "program.py"], cwd=tmp_path, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),    # nohup ignores it
     )  # fmt: skip
     assert child.stdout.readline() == "begun\n"
     begin = time.monotonic()

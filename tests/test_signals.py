@@ -117,6 +117,43 @@ def test_c_code_that_never_looks_is_interrupted_when_it_ends(python):
 
 
 @guests.few
+def test_a_signal_in_a_short_callback_is_not_left_to_wait(python):
+    """PyPy looks for signals at backward jumps, of which such a callback has none."""
+    children.run(
+        """
+    import os, signal, time
+    import cffi
+    import pybridge
+    ffi = cffi.FFI()
+    ffi.cdef("int kill(int, int);")
+    kill, me = ffi.dlopen(None).kill, os.getpid()
+    pybridge.exec('''
+    import time
+    def sleeps(f):
+        f()
+        time.sleep(20)
+    def repeats(f):
+        for _ in range(400): f(); time.sleep(0.05)
+    ''', ns := {})
+    for work in ns["sleeps"], ns["repeats"]:
+        for handler in signal.default_int_handler, lambda number, frame: 1 / 0:
+            signal.signal(signal.SIGINT, handler)
+            begin = time.monotonic()
+            try:
+                work(lambda: kill(me, signal.SIGINT))
+            except (KeyboardInterrupt, ZeroDivisionError) as exc:
+                is_plain = isinstance(exc, KeyboardInterrupt)
+                assert is_plain == (handler is signal.default_int_handler), exc
+            else:
+                raise AssertionError("nothing came")
+            assert time.monotonic() - begin < 10
+            for _ in range(1000): pass              # and nothing is left over
+""",
+        env=guests.env(python),
+    )
+
+
+@guests.few
 def test_fifty_interrupts_under_load_none_lost_none_doubled(python):
     """In host code PyPy itself may lose one: in the middle of a weakref callback, whose
     exceptions are ignored, and which says so.  Not more are lost than it says.

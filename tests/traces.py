@@ -68,11 +68,15 @@ class Trace(NamedTuple):
 
 def loop(snippet: str, n: int = 30000) -> Trace:
     """The last loop compiled for the snippet's `measured`, run n times round."""
-    text = textwrap.dedent(snippet) + f"\nmeasured({n})\n"
-    for _ in range(_TRIES):
+    text = textwrap.dedent(snippet)
+    for attempt in range(_TRIES):
+        # PyPy counts jumps between two looks: a few more shift them out of the recording.
+        text += f"\nfor _ in range({attempt * 7}): pass\n"
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder) / "log"
-            children.run(text, env=dict(os.environ, PYPYLOG=f"jit-log-opt:{log}"))
+            children.run(
+                f"{text}\nmeasured({n})\n", env=dict(os.environ, PYPYLOG=f"jit-log-opt:{log}")
+            )
             trace = parse(log.read_text(errors="replace"))
         if not any(_INTERRUPTED in line for line in trace.lines):
             break

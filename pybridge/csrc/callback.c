@@ -220,7 +220,8 @@ pb_obj pb_callback_run(pb_obj self, const pb_obj *args, size_t nargsf, pb_obj na
         pb_answer(f, PB_STOP, 0);
     out = take_answer(f);
     pb_drop(self);
-    if (PB_UNLIKELY(pb_interrupted) && t == pb_main_thread && pb_signals_check() != 0) {
+    if (PB_UNLIKELY(pb_interrupted | pb_noticed) && t == pb_main_thread
+        && ((pb_noticed && out != NULL && pb_signals_look() != 0) || (pb_interrupted && pb_signals_check() != 0))) {
         pb_xdrop(out);
         out = NULL;
     }

@@ -111,6 +111,7 @@ void pb_lease_forked(pb_thread *t);         /* in a forked child, its only threa
 
 /* ---- attach.c again: every crossing goes through these two ---- */
 extern volatile int pb_interrupted;         /* signals.c */
+extern volatile int pb_noticed;
 extern pb_thread *volatile pb_main_thread;
 /* Give an interrupt that guest code did not take to the host's own handler. */
 void pb_signals_pass_on(void);
@@ -270,5 +271,7 @@ void pb_signals_watch(void);        /* put our handler back if somebody replaced
 /* Called by the main thread with the guest GIL, an error may be pending, when an interrupt
  * may be waiting: 0, or -1 with what the handler raised instead. */
 int pb_signals_check(void);
+/* Back from host code that was signalled (pb_noticed): 0, or -1 with what it raised. */
+int pb_signals_look(void);
 
 #endif

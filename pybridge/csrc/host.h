@@ -176,7 +176,8 @@ void pb_attached_end(void);
 /* 1: crossings that must not fail now may use the last of this thread's stack; 0: no more.
  * Gives what was set before. */
 int pb_stack_reserve(int use);
-void pb_interrupt_set(intptr_t callable);       /* asked on Ctrl-C in guest code: see signals.c */
+/* Asked on Ctrl-C in guest code; lets the host look for signals: see signals.c. */
+void pb_interrupt_set(intptr_t asks, intptr_t looks);
 
 /* Frames: frame.c. */
 int pb_frame_open(pb_frame *f, int64_t index);   /* 0, or -1 without memory */

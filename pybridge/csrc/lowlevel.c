@@ -90,6 +90,8 @@ void pb_low_leave(pb_low_call *call)
         (void)refuse(1, *G.PyExc_RecursionError, "the host's recursion limit is reached: C code cannot call the host");
     if (PB_UNLIKELY(t->low_error != NULL))
         deliver(t, call->held);
+    else if (PB_UNLIKELY(pb_noticed) && call->held > 0 && t == pb_main_thread)
+        (void)pb_signals_look();            /* the error stays pending */
 }
 
 void pb_low_fail(intptr_t exception /*steals*/)

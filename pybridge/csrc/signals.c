@@ -14,6 +14,15 @@
  * comes even later goes to the host (pb_signals_pass_on), and on_interrupt does nothing when
  * it finds the flag unset.  So one Ctrl-C is one KeyboardInterrupt.
  *
+ * Between the guest's last look and its going to sleep in a system call there is a moment, as
+ * in CPython by itself, in which a signal ends nothing.  So a timer signals again, a few
+ * times, until the interrupt is taken; this one is only to end a sleep, see `nudge_in`.
+ *
+ * A signal in host code that guest code has called back is the host's, which notes it and looks
+ * when it next jumps backwards: a short callback ends before that, and the guest would sleep
+ * on.  `pb_noticed` says that there was one; who returns to the guest then lets the host look
+ * (pb_signals_look), and what it raises goes into the guest as from any callback.
+ *
  * The host's program may install a handler at any time; so may guest code, and takes the
  * process's.  The watcher of lease.c looks every few milliseconds while the main thread is in
  * the guest, and puts ours on top again: over a host's handler, which is then called as
@@ -30,10 +39,14 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "core.h"
 
 volatile int pb_interrupted;
+volatile int pb_noticed;
 pb_thread *volatile pb_main_thread;
 
 static const int saved_numbers[] = {SIGINT, SIGPIPE, SIGXFSZ};
@@ -45,7 +58,44 @@ static struct sigaction host_function;      /* its last one that was a function 
 static pthread_t main_id;
 static volatile int installed;
 static pthread_mutex_t installing = PTHREAD_MUTEX_INITIALIZER;
-static pb_obj asks_host;                    /* borrowed from the host, which keeps it */
+static pb_obj asks_host, host_looks;        /* borrowed from the host, which keeps them */
+
+enum { NUDGES = 3, NUDGE_NS = 5000000 };
+static timer_t nudger;
+static int nudger_made;
+static volatile int nudges;
+
+/* For this thread, which is the main one. */
+static void nudger_make(void)
+{
+    struct sigevent how;
+    memset(&how, 0, sizeof how);
+    how.sigev_notify = SIGEV_THREAD_ID;
+    how.sigev_signo = SIGINT;
+    how.sigev_value.sival_ptr = &nudger;
+    how._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    nudger_made = timer_create(CLOCK_MONOTONIC, &how, &nudger) == 0;
+}
+
+/* In 5, 20 and 80 ms; nanoseconds = 0: no more. */
+static void nudge_in(long nanoseconds)
+{
+    struct itimerspec when = {{0, 0}, {0, nanoseconds}};
+    if (nudger_made)
+        (void)timer_settime(nudger, 0, &when, NULL);
+}
+
+static int is_nudge(const siginfo_t *info)
+{
+    return info->si_code == SI_TIMER && info->si_value.sival_ptr == &nudger;
+}
+
+/* The interrupt is somebody's now. */
+static void taken(void)
+{
+    pb_interrupted = 0;
+    nudge_in(0);
+}
 
 static void host_handle(int number, siginfo_t *info, void *context)
 {
@@ -76,13 +126,19 @@ static int host_has_function(void)
 static void on_signal(int number, siginfo_t *info, void *context)
 {
     int error = errno;
-    if (pb_main_thread == NULL || !pb_main_thread->inside || pb_state.state != 1 || !host_has_function()) {
+    if (is_nudge(info)) {
+        if (pb_interrupted && nudges < NUDGES)
+            nudge_in((long)NUDGE_NS << 2 * nudges++);
+    } else if (pb_main_thread == NULL || !pb_main_thread->inside || pb_state.state != 1 || !host_has_function()) {
         host_handle(number, info, context);
+        pb_noticed = 1;
     } else if (!pthread_equal(pthread_self(), main_id)) {
         (void)pthread_kill(main_id, number);    /* so that it ends a system call there */
     } else {
         pb_interrupted = 1;
         G.PyErr_SetInterrupt();
+        nudges = 1;
+        nudge_in(NUDGE_NS);
     }
     errno = error;
 }
@@ -93,7 +149,7 @@ static pb_obj on_interrupt(pb_obj self, pb_obj args)
     (void)args;
     if (!pb_interrupted)
         return pb_dup(G._Py_NoneStruct);
-    pb_interrupted = 0;
+    taken();
     if (asks_host != NULL) {
         pb_obj answer = G.PyObject_CallObject(asks_host, NULL);     /* new: True: raise */
         if (answer != G._Py_TrueStruct && (answer != NULL || !G.PyErr_ExceptionMatches(*G.PyExc_RecursionError)))
@@ -107,9 +163,18 @@ static pb_obj on_interrupt(pb_obj self, pb_obj args)
 
 static pb_method on_interrupt_method = {"on_interrupt", on_interrupt, 1 /* METH_VARARGS */, NULL};
 
-void pb_interrupt_set(intptr_t callable)
+void pb_interrupt_set(intptr_t asks, intptr_t looks)
 {
-    asks_host = (pb_obj)callable;
+    asks_host = (pb_obj)asks;
+    host_looks = (pb_obj)looks;
+}
+
+int pb_signals_look(void)
+{
+    pb_noticed = 0;
+    pb_obj answer = host_looks != NULL ? G.PyObject_CallObject(host_looks, NULL) : pb_dup(G._Py_NoneStruct);
+    pb_xdrop(answer);
+    return answer != NULL ? 0 : -1;
 }
 
 /* ---- who has the process's handler ---- */
@@ -192,8 +257,10 @@ int pb_signals_start(void)
 done:
     pb_signals_restore();               /* the guest's start set all three */
     host_set(&saved[0]);
-    if (status == 0)
+    if (status == 0) {
+        nudger_make();
         install();
+    }
     pb_xdrop(result);
     pb_xdrop(args);
     pb_xdrop(number);
@@ -217,6 +284,7 @@ void pb_signals_watch(void)
 void pb_signals_stop(void)
 {
     struct sigaction now, theirs = *host;
+    taken();
     (void)pthread_mutex_lock(&installing);
     if (installed && sigaction(SIGINT, NULL, &now) == 0 && is_ours(&now))
         (void)sigaction(SIGINT, &theirs, NULL);
@@ -231,7 +299,7 @@ int pb_signals_check(void)
     pb_obj type = NULL, value = NULL, traceback = NULL;
     G.PyErr_Fetch(&type, &value, &traceback);   /* all NULL if none is pending */
     int status = G.PyErr_CheckSignals();
-    pb_interrupted = 0;                     /* a handler of the guest's own does not do it */
+    taken();                                /* a handler of the guest's own does not do it */
     if (status == 0) {
         G.PyErr_Restore(type, value, traceback);        /* steals */
         return 0;
@@ -247,13 +315,14 @@ void pb_signals_pass_on(void)
     siginfo_t info;
     memset(&info, 0, sizeof info);
     info.si_signo = SIGINT;
-    pb_interrupted = 0;
+    taken();
     host_handle(SIGINT, &info, NULL);
 }
 
 void pb_signals_forked(void)
 {
     main_id = pthread_self();
-    pb_interrupted = 0;
+    pb_interrupted = pb_noticed = 0;
+    nudger_make();                      /* a child has no timers */
     (void)pthread_mutex_init(&installing, NULL);
 }

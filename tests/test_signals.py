@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Ctrl-C: one signal is one KeyboardInterrupt, wherever the program is."""
+"""Ctrl-C: one signal is one KeyboardInterrupt, wherever the program is.  Other signals: the
+host's handlers run while guest code runs."""
 
 from __future__ import annotations
+
+import json
 
 import children
 import guests
@@ -308,7 +311,8 @@ def test_the_processs_handlers_are_the_hosts_again_at_the_end(python):
             now = ffi.new("char[152]")
             assert c.sigaction(number, ffi.NULL, now) == 0
             data = bytes(ffi.buffer(now))
-            return data[:8], data[136:140]
+            flags = int.from_bytes(data[136:140], "little") & ~0x04000000  # SA_RESTORER: libc's
+            return data[:8], flags
         names = [n for n in range(1, 32) if n not in (9, 19)] + list(range(34, 65))
         before = {n: action(n) for n in names}
         import pybridge
@@ -318,9 +322,176 @@ def test_the_processs_handlers_are_the_hosts_again_at_the_end(python):
         pybridge.eval("sum(range(100))")
         _runtime._close()
         closed = {n for n in names if action(n) != before[n]}
-        print(sorted(after), sorted(closed))
+        print(str(sorted(after)).replace(" ", ""), sorted(closed))
         """,
         env=guests.env(python),
         stacks=False,
     )
-    assert result.out == "[2] []\n"
+    after, closed = result.out.split()
+    assert closed == "[]"
+    sigint, own = json.loads(after)  # the other is the bridge's own, see notice.c
+    assert sigint == 2 and 34 <= own <= 64
+
+
+# `after(seconds, number)` sends a signal to this process then; `log` is when handlers ran.
+OTHERS = """
+    import os, signal, threading, time
+    import pybridge
+    pybridge.exec('''
+    import os, signal, time
+    def loop(seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for i in range(100): pass
+        return "through"
+    def sleep(seconds): time.sleep(seconds); return "through"
+    def read(seconds):
+        r, w = os.pipe()
+        os.read(r, 1)
+    def call(f): return f()
+    ''', ns := {})
+    log = []
+    class Stop(Exception): pass
+    def stop(number, frame):
+        log.append(time.monotonic())
+        raise Stop(number)
+    def note(number, frame): log.append(time.monotonic())
+    asked, sent = [], []
+    def send():
+        while True:
+            if asked:
+                delay, number = asked.pop()
+                time.sleep(delay)
+                sent.append(time.monotonic())
+                os.kill(os.getpid(), number)
+            time.sleep(0.001)
+    threading.Thread(target=send, daemon=True).start()
+    def after(delay, number):
+        del log[:], sent[:]
+        asked.append((delay, number))
+"""
+
+
+@guests.each
+def test_handlers_for_other_signals_run_while_guest_code_runs(python):
+    result = children.run(
+        OTHERS
+        + """
+    for number in signal.SIGTERM, signal.SIGUSR1, signal.SIGWINCH, signal.SIGRTMIN + 3:
+        for f in ns["loop"], ns["sleep"], ns["read"]:
+            best = 9
+            for delay in 0.002, 0.05, 0.1:
+                signal.signal(number, stop)
+                after(delay, number)
+                try:
+                    f(20)
+                    raise AssertionError("nothing came")
+                except Stop as error:
+                    assert error.args == (number,)
+                    best = min(best, log[0] - sent[0])
+                    assert time.monotonic() - log[0] < 5
+                signal.signal(number, signal.SIG_DFL)
+            assert best < 0.1, (number, f, best)
+            print(f"{best * 1000:.1f}", end=" ")
+    # One that returns: guest code goes on, as often as it comes.
+    signal.signal(signal.SIGALRM, note)
+    for f in ns["loop"], ns["sleep"], lambda s: ns["call"](lambda: ns["loop"](s)):
+        del log[:]
+        signal.setitimer(signal.ITIMER_REAL, 0.04, 0.04)
+        assert f(0.5) == "through"
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert len(log) >= 5, len(log)
+    # One that calls the guest again.
+    seen = []
+    signal.signal(signal.SIGUSR2, lambda number, frame: seen.append(ns["call"](lambda: number)))
+    after(0.05, signal.SIGUSR2)
+    assert ns["loop"](0.3) == "through" and seen == [signal.SIGUSR2]
+    # The traceback has the frames of both sides.
+    import traceback
+    signal.signal(signal.SIGUSR2, stop)
+    after(0.05, signal.SIGUSR2)
+    try:
+        ns["call"](lambda: ns["loop"](20))
+    except Stop:
+        text = traceback.format_exc()
+        assert "in loop" in text and "in stop" in text, text
+""",
+        env=guests.env(python),
+    )
+    print(result.out)
+
+
+@guests.few
+def test_a_signal_just_before_guest_code_is_not_left_to_wait(python):
+    children.run(
+        OTHERS
+        + """
+    import cffi
+    ffi = cffi.FFI()
+    ffi.cdef("int kill(int, int);")
+    kill, me = ffi.dlopen(None).kill, os.getpid()
+    signal.signal(signal.SIGUSR1, note)
+    ns["loop"](0.1)                             # long enough to be seen
+    for f in ns["loop"], ns["sleep"]:
+        for _ in range(5):
+            del log[:]
+            begin = time.monotonic()
+            kill(me, signal.SIGUSR1)
+            assert f(0.4) == "through"
+            assert log[0] - begin < 0.3, log[0] - begin
+""",
+        env=guests.env(python),
+    )
+
+
+@guests.each
+def test_the_guests_own_handlers_are_left_alone(python):
+    children.run(
+        OTHERS
+        + """
+    pybridge.exec('''
+    interrupts, users = [], []
+    signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+    signal.signal(signal.SIGUSR1, lambda number, frame: users.append(number))
+    ''', ns)
+    signal.signal(signal.SIGUSR2, note)
+    for _ in range(3):
+        after(0.03, signal.SIGUSR2)
+        ns["loop"](0.1)
+        assert len(log) == 1, log
+        after(0.03, signal.SIGUSR1)
+        ns["loop"](0.1)
+        assert not log
+    assert list(ns["interrupts"]) == [] and list(ns["users"]) == [signal.SIGUSR1] * 3
+    assert signal.getsignal(signal.SIGUSR2) is note
+    # A worker in the guest is not what a signal ends.
+    signal.signal(signal.SIGUSR2, stop)
+    ended = []
+    t = threading.Thread(target=lambda: ended.append(ns["loop"](0.5)))
+    t.start()
+    after(0.05, signal.SIGUSR2)
+    try:
+        time.sleep(20)
+    except Stop:
+        pass
+    t.join()
+    assert ended == ["through"]
+    # A forked child is as its parent.
+    child = os.fork()
+    if child == 0:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        signal.signal(signal.SIGALRM, stop)
+        try:
+            ns["sleep"](20)
+        except Stop:
+            os._exit(7)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    # The default action is the process's end.
+    signal.signal(signal.SIGUSR2, signal.SIG_DFL)
+    after(0.05, signal.SIGUSR2)
+    ns["sleep"](20)
+""",
+        rc=-12,
+        env=guests.env(python),
+    )

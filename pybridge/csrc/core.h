@@ -111,7 +111,7 @@ void pb_lease_forked(pb_thread *t);         /* in a forked child, its only threa
 
 /* ---- attach.c again: every crossing goes through these two ---- */
 extern volatile int pb_interrupted;         /* signals.c */
-extern volatile int pb_noticed;
+extern volatile int pb_noticed;             /* notice.c */
 extern pb_thread *volatile pb_main_thread;
 /* Give an interrupt that guest code did not take to the host's own handler. */
 void pb_signals_pass_on(void);
@@ -273,5 +273,17 @@ void pb_signals_watch(void);        /* put our handler back if somebody replaced
 int pb_signals_check(void);
 /* Back from host code that was signalled (pb_noticed): 0, or -1 with what it raised. */
 int pb_signals_look(void);
+/* Call the guest's signal.signal, `set`: new, or NULL with its error. */
+pb_obj pb_signals_register(pb_obj set /*borrowed*/, int number, pb_obj function /*borrowed*/);
+
+/* ---- notice.c, called by signals.c ---- */
+int pb_notice_start(pb_obj set /*borrowed*/);   /* 0, or -1 with a guest error set */
+void pb_notice_stop(void);
+void pb_notice_forked(void);
+void pb_notice_watch(void);
+void pb_nudge(void);                /* end what the main thread waits for, in a moment */
+void pb_nudge_end(void);
+struct sigaction;
+int pb_is_guests(const struct sigaction *action);
 
 #endif

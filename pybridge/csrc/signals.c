@@ -15,8 +15,7 @@
  * it finds the flag unset.  So one Ctrl-C is one KeyboardInterrupt.
  *
  * Between the guest's last look and its going to sleep in a system call there is a moment, as
- * in CPython by itself, in which a signal ends nothing.  So a timer signals again, a few
- * times, until the interrupt is taken; this one is only to end a sleep, see `nudge_in`.
+ * in CPython by itself, in which a signal ends nothing: pb_nudge (notice.c).
  *
  * A signal in host code that guest code has called back is the host's, which notes it and looks
  * when it next jumps backwards: a short callback ends before that, and the guest would sleep
@@ -33,20 +32,15 @@
  * version); raising KeyboardInterrupt whatever the host's handler is.
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "core.h"
 
 volatile int pb_interrupted;
-volatile int pb_noticed;
 pb_thread *volatile pb_main_thread;
 
 static const int saved_numbers[] = {SIGINT, SIGPIPE, SIGXFSZ};
@@ -60,41 +54,11 @@ static volatile int installed;
 static pthread_mutex_t installing = PTHREAD_MUTEX_INITIALIZER;
 static pb_obj asks_host, host_looks;        /* borrowed from the host, which keeps them */
 
-enum { NUDGES = 3, NUDGE_NS = 5000000 };
-static timer_t nudger;
-static int nudger_made;
-static volatile int nudges;
-
-/* For this thread, which is the main one. */
-static void nudger_make(void)
-{
-    struct sigevent how;
-    memset(&how, 0, sizeof how);
-    how.sigev_notify = SIGEV_THREAD_ID;
-    how.sigev_signo = SIGINT;
-    how.sigev_value.sival_ptr = &nudger;
-    how._sigev_un._tid = (pid_t)syscall(SYS_gettid);
-    nudger_made = timer_create(CLOCK_MONOTONIC, &how, &nudger) == 0;
-}
-
-/* In 5, 20 and 80 ms; nanoseconds = 0: no more. */
-static void nudge_in(long nanoseconds)
-{
-    struct itimerspec when = {{0, 0}, {0, nanoseconds}};
-    if (nudger_made)
-        (void)timer_settime(nudger, 0, &when, NULL);
-}
-
-static int is_nudge(const siginfo_t *info)
-{
-    return info->si_code == SI_TIMER && info->si_value.sival_ptr == &nudger;
-}
-
 /* The interrupt is somebody's now. */
 static void taken(void)
 {
     pb_interrupted = 0;
-    nudge_in(0);
+    pb_nudge_end();
 }
 
 static void host_handle(int number, siginfo_t *info, void *context)
@@ -126,10 +90,7 @@ static int host_has_function(void)
 static void on_signal(int number, siginfo_t *info, void *context)
 {
     int error = errno;
-    if (is_nudge(info)) {
-        if (pb_interrupted && nudges < NUDGES)
-            nudge_in((long)NUDGE_NS << 2 * nudges++);
-    } else if (pb_main_thread == NULL || !pb_main_thread->inside || pb_state.state != 1 || !host_has_function()) {
+    if (pb_main_thread == NULL || !pb_main_thread->inside || pb_state.state != 1 || !host_has_function()) {
         host_handle(number, info, context);
         pb_noticed = 1;
     } else if (!pthread_equal(pthread_self(), main_id)) {
@@ -137,8 +98,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
     } else {
         pb_interrupted = 1;
         G.PyErr_SetInterrupt();
-        nudges = 1;
-        nudge_in(NUDGE_NS);
+        pb_nudge();
     }
     errno = error;
 }
@@ -184,16 +144,6 @@ static int is_ours(const struct sigaction *action)
     return action->sa_flags & SA_SIGINFO && action->sa_sigaction == on_signal;
 }
 
-static int is_guests(const struct sigaction *action)
-{
-    Dl_info handler, guest;
-    return !(action->sa_flags & SA_SIGINFO) && action->sa_handler != SIG_DFL
-        && action->sa_handler != SIG_IGN
-        && dladdr((void *)(intptr_t)action->sa_handler, &handler) != 0
-        && dladdr((void *)(intptr_t)G.PyErr_SetInterrupt, &guest) != 0
-        && handler.dli_fbase == guest.dli_fbase;
-}
-
 static void host_set(const struct sigaction *action)
 {
     struct sigaction *next = &hosts[(host - hosts + 1) % 4];
@@ -212,7 +162,7 @@ static void install(void)
     (void)sigemptyset(&ours.sa_mask);
     installed = sigaction(SIGINT, &ours, &old) == 0;
     if (installed && !is_ours(&old))
-        host_set(is_guests(&old) ? &host_function : &old);
+        host_set(pb_is_guests(&old) ? &host_function : &old);
 }
 
 void pb_signals_save(void)
@@ -227,9 +177,28 @@ void pb_signals_restore(void)
         (void)sigaction(saved_numbers[i], &saved[i], NULL);
 }
 
+pb_obj pb_signals_register(pb_obj set, int number, pb_obj function)
+{
+    pb_obj n = NULL, args = NULL, result = NULL;
+
+    n = G.PyLong_FromLongLong(number);
+    if (n == NULL)
+        goto done;
+    args = G.PyTuple_New(2);
+    if (args == NULL)
+        goto done;
+    (void)G.PyTuple_SetItem(args, 0, pb_dup(n));            /* steals */
+    (void)G.PyTuple_SetItem(args, 1, pb_dup(function));     /* steals */
+    result = G.PyObject_CallObject(set, args);
+done:
+    pb_xdrop(args);
+    pb_xdrop(n);
+    return result;
+}
+
 int pb_signals_start(void)
 {
-    pb_obj module = NULL, function = NULL, result = NULL, number = NULL, set = NULL, args = NULL;
+    pb_obj module = NULL, function = NULL, result = NULL, set = NULL;
     int status = -1;
 
     main_id = pthread_self();
@@ -242,28 +211,16 @@ int pb_signals_start(void)
     function = G.PyCFunction_NewEx(&on_interrupt_method, NULL, NULL);
     if (function == NULL)
         goto done;
-    number = G.PyLong_FromLongLong(SIGINT);
-    if (number == NULL)
-        goto done;
-    args = G.PyTuple_New(2);
-    if (args == NULL)
-        goto done;
-    (void)G.PyTuple_SetItem(args, 0, pb_dup(number));     /* steals */
-    (void)G.PyTuple_SetItem(args, 1, pb_dup(function));   /* steals */
-    result = G.PyObject_CallObject(set, args);
+    result = pb_signals_register(set, SIGINT, function);
     if (result == NULL)
         goto done;
-    status = 0;
+    status = pb_notice_start(set);
 done:
     pb_signals_restore();               /* the guest's start set all three */
     host_set(&saved[0]);
-    if (status == 0) {
-        nudger_make();
+    if (status == 0)
         install();
-    }
     pb_xdrop(result);
-    pb_xdrop(args);
-    pb_xdrop(number);
     pb_xdrop(function);
     pb_xdrop(set);
     pb_xdrop(module);
@@ -278,6 +235,8 @@ void pb_signals_watch(void)
         return;
     if (installed && sigaction(SIGINT, NULL, &now) == 0 && !is_ours(&now))
         install();
+    if (installed)
+        pb_notice_watch();
     (void)pthread_mutex_unlock(&installing);
 }
 
@@ -289,6 +248,7 @@ void pb_signals_stop(void)
     if (installed && sigaction(SIGINT, NULL, &now) == 0 && is_ours(&now))
         (void)sigaction(SIGINT, &theirs, NULL);
     installed = 0;
+    pb_notice_stop();
     (void)pthread_mutex_unlock(&installing);
 }
 
@@ -322,7 +282,7 @@ void pb_signals_pass_on(void)
 void pb_signals_forked(void)
 {
     main_id = pthread_self();
-    pb_interrupted = pb_noticed = 0;
-    nudger_make();                      /* a child has no timers */
+    pb_interrupted = 0;
+    pb_notice_forked();
     (void)pthread_mutex_init(&installing, NULL);
 }

@@ -120,7 +120,7 @@ def _start(python: str | None) -> None:
             raise StartError(f"{found.executable}: {failure}")
         guest = found
         failure = "its half of the bridge did not load"
-        from pybridge import _async, _callback, _linked, _module, _streams, _warned
+        from pybridge import _async, _callback, _frames, _linked, _module, _streams, _warned
 
         _module.set_up(found.version[1])
         _guest.load()
@@ -130,6 +130,7 @@ def _start(python: str | None) -> None:
         _guest.call("begin")
         if settings.host_streams:
             _streams.connect()
+        _frames.set_up()
         _warned.set_up()
         _async.set_up()
         _at_exit_and_fork()
@@ -218,9 +219,10 @@ def _after_in_parent() -> None:
 def _after_in_child() -> None:
     lib.pb_fork_after(1)
     _unlock()
-    from pybridge import _streams
+    from pybridge import _frames, _streams
 
     _streams.forked()
+    _frames.set_up()
 
 
 def _unlock() -> None:

@@ -13,11 +13,11 @@ from __future__ import annotations
 import sys
 
 from pybridge import _guest
+from pybridge._frames import program_frame
 from pybridge._raised import to_host
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
-    from types import FrameType
     from typing import Any
 
 _registries: dict[str, dict[Any, Any]] = {}  # by guest module, as __warningregistry__
@@ -55,19 +55,12 @@ def _show(
 
 def _caller() -> tuple[str, int, str, dict[Any, Any]]:
     """Where the host's program called the guest."""
-    frame: FrameType | None = sys._getframe()
-    while frame is not None and _is_ours(frame):
-        frame = frame.f_back
+    frame = program_frame(sys._getframe())
     if frame is None:  # a thread of the guest's
         return "<guest>", 1, "<guest>", _registries.setdefault("<guest>", {})
     space = frame.f_globals
     registry = space.setdefault("__warningregistry__", {})
     return frame.f_code.co_filename, frame.f_lineno, space.get("__name__", "<host>"), registry
-
-
-def _is_ours(frame: FrameType) -> bool:
-    name: str = frame.f_globals.get("__name__", "")
-    return name == "pybridge" or name.startswith(("pybridge.", "pybridge-"))
 
 
 def _action(text: str, category: type, lineno: int, module: str) -> str:

@@ -25,7 +25,8 @@ ORDER = [
     # objects
     "_iterate", "_guest", "_table", "_linked", "_values", "_raised", "_operators",
     "_inspected", "_proxy", "_methods", "_metatype", "_mirror", "_derived", "_module",
-    "_callback", "_hostclass", "_hostderive", "_streams", "_warned", "_loops", "_async",
+    "_callback", "_hostclass", "_hostderive", "_frames", "_streams", "_warned", "_loops",
+    "_async",
     # the guest's life
     "_runtime",
     # uses

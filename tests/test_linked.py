@@ -457,3 +457,30 @@ def test_the_dicts_of_collections_are_dicts():
         pybridge.eval("lambda d: d.update(a=5, b=2)")(d)
         assert d == {"a": 5, "b": 2} and list(d) == ["a", "b"]
     assert pybridge.import_module("json").dumps(collections.OrderedDict(x=[1])) == '{"x": [1]}'
+
+
+def test_an_array_is_asked_before_a_list_of_the_host(guest):
+    """A list adds and repeats as a sequence: an operand that can do it as a number comes
+    first."""
+    try:
+        np = pybridge.import_module("numpy")
+    except ImportError:
+        pytest.skip("no numpy in this guest")
+    x = np.ones((3, 2))
+    pair = [-5, -2]
+    assert (pair + x).tolist() == [[-4.0, -1.0]] * 3
+    assert ([2, 3] * x).tolist() == [[2.0, 3.0]] * 3
+    items = [1, 2]
+    items += np.ones(2)
+    assert items.tolist() == [2.0, 3.0]
+    add = pybridge.eval("lambda a, b: a + b")
+    repeat = pybridge.eval("lambda a, b: a * b")
+    assert list(add([1], [2])) == [1, 2] and list(repeat([1], 2)) == [1, 1]
+    assert list(repeat([1], np.int64(2))) == [1, 1] == list([1] * np.int64(2))
+    with pytest.raises(TypeError, match="can only concatenate list"):
+        add([1], (2,))
+    pybridge.exec("def extend(a, b): a += b; return a", space := {})
+    items = [1]
+    assert space["extend"](items, (2, 3)) is items and items == [1, 2, 3]
+    pybridge.exec("def repeat(a, b): a *= b; return a", space)
+    assert space["repeat"](items, 2) is items and items == [1, 2, 3] * 2

@@ -11,19 +11,23 @@ list_type = dict_type = set_type = None
 fresh = push = difference = None
 
 _CHANGING = {
-    list: "__delitem__ __iadd__ __imul__ __init__ __setitem__ append clear extend insert pop "
-    "remove reverse sort",
+    list: "__delitem__ __init__ __setitem__ append clear extend insert pop remove reverse sort",
     dict: "__delitem__ __init__ __ior__ __setitem__ clear pop popitem setdefault update",
     set: "__iand__ __init__ __ior__ __isub__ __ixor__ add clear difference_update discard "
     "intersection_update pop remove symmetric_difference_update update",
 }
 _READING = {
-    list: "__add__ __mul__ __reversed__ __rmul__ copy count index",
+    list: "__reversed__ __rmul__ copy count index",
     dict: "__or__ __reversed__ __ror__ copy get items keys values",
     set: "__and__ __or__ "
     "__rand__ __ror__ __rsub__ __rxor__ __sub__ __xor__ copy difference intersection "
     "isdisjoint issubset issuperset symmetric_difference union",
 }
+# A list has these as a sequence only, so the other operand is asked first.
+_LIST_OPERATORS = {
+    "__add__": "__radd__", "__iadd__": "__radd__",
+    "__mul__": "__rmul__", "__imul__": "__rmul__",
+}  # fmt: skip
 
 
 def _changing(method):
@@ -43,6 +47,26 @@ def _reading(method):
         return method(self, *args, **kwargs)
 
     return reading
+
+
+def _operator(method, reflected):
+    def operator(self, other, /):
+        fresh(self)
+        cls = type(other)
+        asked = getattr(cls, reflected, None)
+        if (
+            reflected == "__rmul__"
+            and hasattr(cls, "__index__")
+            and not hasattr(cls, "__len__")
+        ):
+            asked = None  # a number: repeat
+        if asked is not None:  # an array: [1, 2] + a
+            result = asked(other, self)
+            if result is not NotImplemented:
+                return result
+        return method(self, other)
+
+    return operator
 
 
 def _reduce_list(self, protocol):
@@ -68,15 +92,22 @@ def begin():
             for name in names[base].split():
                 method = base.__dict__.get(name)
                 if method is not None:  # 3.9 to 3.13 do not have the same ones
-                    wrapped = wrap(method)
-                    wrapped.__name__ = name
-                    wrapped.__qualname__ = method.__qualname__
-                    wrapped.__doc__ = method.__doc__
-                    wrapped.__text_signature__ = getattr(method, "__text_signature__", None)
-                    setattr(cls, name, wrapped)
+                    _set_method(cls, name, method, wrap(method))
         cls.__hash__ = None
         cls.__reduce_ex__ = reducers[base]
         cls.__doc__ = base.__doc__
+    for name, reflected in _LIST_OPERATORS.items():
+        method = list.__dict__[name]
+        changing = _changing(method) if name.startswith("__i") else method
+        _set_method(list_type, name, method, _operator(changing, reflected))
+
+
+def _set_method(cls, name, method, wrapped):
+    wrapped.__name__ = name
+    wrapped.__qualname__ = method.__qualname__
+    wrapped.__doc__ = method.__doc__
+    wrapped.__text_signature__ = getattr(method, "__text_signature__", None)
+    setattr(cls, name, wrapped)
 
 
 def same(a, b):

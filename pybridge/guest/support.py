@@ -505,6 +505,7 @@ _FILES = {
         "host_attribute", "host_attribute_delete", "host_attribute_set", "host_begin",
         "host_bind", "host_class", "host_invoke", "host_meta", "host_special", "host_value",
     ),
+    "frames": (),
     "linked": (),
     "native": (
         "native_describe", "native_item", "native_lowlevel", "native_numbers",

@@ -9,6 +9,7 @@ as its filters are what they were.
 
 import _thread
 import sys
+import types
 import warnings
 
 _MOST_QUIET = 2000
@@ -72,7 +73,7 @@ def _module_of(message):
     if message.filename in ("sys", "<sys>") and message.lineno in (0, 1):
         return None
     frame = sys._getframe(2)
-    while frame is not None:
+    while type(frame) is types.FrameType:  # not the host's
         if frame.f_code.co_filename == message.filename:
             name = frame.f_globals.get("__name__")
             if type(name) is str:

@@ -118,6 +118,18 @@ def adopt_late(frame: Frame, handle: int, x: Any) -> int:
     return x._pybridge_handle  # type: ignore[no-any-return]
 
 
+def adopt_from(x: Any, proxy: Any) -> int:
+    """The handle of `proxy` becomes that of `x` too, which had none; as `adopt_late`."""
+    scope_leave(proxy)
+    with _release_lock:
+        try:
+            _get(x, "_pybridge_chunk")
+        except AttributeError:
+            _set(x, "_pybridge_chunk", proxy._pybridge_chunk)
+            _set(x, "_pybridge_handle", proxy._pybridge_handle)
+    return x._pybridge_handle  # type: ignore[no-any-return]
+
+
 def adopt_nothing(handle: int) -> None:
     """Release `handle` at the next sweep: no proxy is wanted."""
     ffi.cast("int64_t *", _release.chunk_new().address)[0] = handle

@@ -75,3 +75,14 @@ def library_module(name: str) -> Any:
 
 
 collect_step = getattr(gc, "collect_step", None)  # PyPy only
+
+
+def long_traces() -> None:
+    """Let PyPy compile loops of more operations than by default (6000), where an expression of
+    eight elements of a matrix does not fit in: what does not fit is compiled in pieces, which
+    pass each other allocated objects."""
+    try:
+        from pypyjit import set_param  # type: ignore[import-not-found]
+    except ImportError:
+        return
+    set_param("trace_limit=16000")  # 16384 is the most that PyPy accepts

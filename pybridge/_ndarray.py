@@ -4,9 +4,12 @@
 Of an array of exactly the class numpy.ndarray the fields of its C struct are read each time:
 where the data are, shape, strides, and which object describes an element.  So nothing can be
 stale after `a.resize(...)`, `a.shape = ...` or `a.dtype = ...`, and no held buffer forbids
-these.  Elements of doubles are read, and doubles and int64 written, with as many plain ints
-as there are dimensions, up to three.  All else is the guest's: other kinds, other indices,
-those out of range (with numpy's errors), and arrays that may not be written to.
+these.  Elements are read and written with as many plain ints as there are dimensions, up to
+three; `_dtypes` says which kinds.  All else is the guest's: other kinds, other indices, those
+out of range (with numpy's errors), and arrays that may not be written to.
+
+The methods are source text with the index arithmetic in place: calls of functions are what
+makes traces long, and PyPy gives up on long ones.
 
 Threads: as in numpy itself, an array that another thread resizes meanwhile is a race.
 """
@@ -14,95 +17,153 @@ Threads: as in numpy itself, an array that another thread resizes meanwhile is a
 from __future__ import annotations
 
 from pybridge._core import ffi
-from pybridge._host import hidden, module_dict
+from pybridge._dtypes import INTEGERS, UNSEEN, Kinds
+from pybridge._host import hidden, module_dict, promote
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any
 
 _cast = ffi.cast
-_INTS, _INT32S = ffi.typeof("int64_t *"), ffi.typeof("int32_t *")
-_DOUBLES = ffi.typeof("double *")
-# PyArrayObject_fields of numpy's C API, in words of 8 and of 4 bytes
-_DATA, _SHAPE, _STRIDES, _DESCR = 2, 4, 5, 7
-_NDIM, _FLAGS = 6, 16
-_MAY_WRITE = 0x400 | 1 << 31  # NPY_ARRAY_WRITEABLE, NPY_ARRAY_WARN_ON_WRITE
-_WRITEABLE = 0x400
+_INTS = ffi.typeof("int64_t *")
+# PyArrayObject_fields of numpy's C API, in words of 8 bytes
+DATA, NDIM, SHAPE, STRIDES, DESCR, FLAGS = 2, 3, 4, 5, 7, 8
+_HALF = 0xFFFFFFFF  # ndim and flags are C ints
+MAY_WRITE = 0x400 | 1 << 31  # NPY_ARRAYWRITEABLE, NPY_ARRAY_WARN_ON_WRITE
+WRITEABLE = 0x400
 NEEDED = ("__getitem__", "__setitem__", "__len__", "__iter__")
 
 
 def fields_of(handle: int) -> tuple[Any, ...]:
     """(data, ndim, shape, strides, descriptor, flags), for a comparison with what is known."""
-    words, halves = _cast(_INTS, handle), _cast(_INT32S, handle)
-    n = halves[_NDIM]
-    if not 0 <= n <= 64:
+    words = _cast(_INTS, handle)
+    n = words[NDIM] & _HALF
+    if n > 64:
         return ()
-    shape, strides = _cast(_INTS, words[_SHAPE]), _cast(_INTS, words[_STRIDES])
+    shape, strides = _cast(_INTS, words[SHAPE]), _cast(_INTS, words[STRIDES])
     return (
-        words[_DATA],
+        words[DATA],
         n,
         tuple(shape[0:n]),
         tuple(strides[0:n]),
-        words[_DESCR],
-        halves[_FLAGS],
+        words[DESCR],
+        words[FLAGS] & _HALF,
     )
 
 
+# Where an element is.  The lines of $FOUND follow each of the three, with `address`.
+_PLACE = """
+if type(key) is int:
+    if words[NDIM] & HALF == 1:
+        d = cast(INTS, words[SHAPE])[0]
+        i = key
+        if i < 0:
+            i += d
+            if i < 0:
+                return $OTHER
+        if i < d:
+            address = words[DATA] + i * cast(INTS, words[STRIDES])[0]
+            $FOUND
+elif type(key) is tuple:
+    n = words[NDIM] & HALF
+    if len(key) == n:
+        if n == 2:
+            i, j = key
+            if type(i) is int and type(j) is int:
+                shape = cast(INTS, words[SHAPE])
+                $INSIDE(i, 0)
+                $INSIDE(j, 1)
+                strides = cast(INTS, words[STRIDES])
+                address = words[DATA] + i * strides[0] + j * strides[1]
+                $FOUND
+        elif n == 3:
+            i, j, k = key
+            if type(i) is int and type(j) is int and type(k) is int:
+                shape = cast(INTS, words[SHAPE])
+                $INSIDE(i, 0)
+                $INSIDE(j, 1)
+                $INSIDE(k, 2)
+                strides = cast(INTS, words[STRIDES])
+                address = words[DATA] + i * strides[0] + j * strides[1] + k * strides[2]
+                $FOUND
+"""
+_INSIDE = """
+d = shape[$N]
+if $I < 0:
+    $I += d
+    if $I < 0:
+        return $OTHER
+if $I >= d:
+    return $OTHER
+"""
+_FOUND_READ = """
+if words[DESCR] == doubles:
+    return new(float64, cast(DOUBLES, address)[0])
+return read_other(self, key, words[DESCR], address)
+"""
+_FOUND_WRITE = """
+if words[DESCR] == doubles and (type(value) is float or type(value) is float64):
+    cast(DOUBLES, address)[0] = value
+    return
+if write_other(self, words[DESCR], address, value):
+    return
+return ordinary_setitem(self, key, value)
+"""
+
 _TEXT = """
 @hidden
-def place(words, handle, key):
-    # The address of an element of doubles or int64, or 0.
-    n = cast(INT32S, handle)[NDIM]
-    if type(key) is int:
-        if n != 1:
-            return 0
-        d = cast(INTS, words[SHAPE])[0]
-        i = key + d if key < 0 else key
-        if not 0 <= i < d:
-            return 0
-        return words[DATA] + i * cast(INTS, words[STRIDES])[0]
-    if type(key) is not tuple or len(key) != n:
-        return 0
+def read_other(self, key, descr, address):
+    kind = promote(self._pybridge_kind)
+    if kind.descr != descr:
+        kind = promote(kind_of(self, descr))
+    if kind.load is not None:
+        return kind.load(address)
+    if kind.fields is not None and type(key) is int:
+        return record(self, key, kind)
+    return ordinary_getitem(self, key)
+
+@hidden
+def write_other(self, descr, address, value):
+    kind = promote(self._pybridge_kind)
+    if kind.descr != descr:
+        kind = promote(kind_of(self, descr))
+    return kind.store(address, value)
+
+@hidden
+def plain(i):
+    kind = type(i)
+    if kind is not int and ({late}):
+        return i._pybridge_plain
+    return i
+
+@hidden
+def plain_key(key):
+    # The key without numpy's own integers, or None: there are none in it.
+    if type(key) is not tuple:
+        i = plain(key)
+        return None if i is key else i
+    n = len(key)
     if n == 2:
         i, j = key
-        if type(i) is not int or type(j) is not int:
-            return 0
-        shape = cast(INTS, words[SHAPE])
-        d = shape[0]
-        if i < 0:
-            i += d
-        if not 0 <= i < d:
-            return 0
-        d = shape[1]
-        if j < 0:
-            j += d
-        if not 0 <= j < d:
-            return 0
-        strides = cast(INTS, words[STRIDES])
-        return words[DATA] + i * strides[0] + j * strides[1]
+        x, y = plain(i), plain(j)
+        return None if x is i and y is j else (x, y)
     if n == 3:
         i, j, k = key
-        if type(i) is not int or type(j) is not int or type(k) is not int:
-            return 0
-        shape = cast(INTS, words[SHAPE])
-        d = shape[0]
-        if i < 0:
-            i += d
-        if not 0 <= i < d:
-            return 0
-        d = shape[1]
-        if j < 0:
-            j += d
-        if not 0 <= j < d:
-            return 0
-        d = shape[2]
-        if k < 0:
-            k += d
-        if not 0 <= k < d:
-            return 0
-        strides = cast(INTS, words[STRIDES])
-        return words[DATA] + i * strides[0] + j * strides[1] + k * strides[2]
-    return 0
+        x, y, z = plain(i), plain(j), plain(k)
+        return None if x is i and y is j and z is k else (x, y, z)
+    return None
+
+@hidden
+def getitem_other(self, key):
+    other = plain_key(key)
+    return ordinary_getitem(self, key) if other is None else __getitem__(self, other)
+
+@hidden
+def setitem_other(self, key, value):
+    other = plain_key(key)
+    if other is None:
+        return ordinary_setitem(self, key, value)
+    return __setitem__(self, other, value)
 
 @hidden
 def __getitem__(self, key):
@@ -110,39 +171,24 @@ def __getitem__(self, key):
         handle = self._pybridge_handle
         if handle:
             words = cast(INTS, handle)
-            if words[DESCR] == doubles:
-                address = place(words, handle, key)
-                if address:
-                    return new(float64, cast(DOUBLES, address)[0])
-    return ordinary_getitem(self, key)
+            $READ
+    return getitem_other(self, key)
 
 @hidden
 def __setitem__(self, key, value):
     if type(self) is ndarray:
         handle = self._pybridge_handle
-        if handle and cast(INT32S, handle)[FLAGS] & MAY_WRITE == WRITEABLE:
+        if handle:
             words = cast(INTS, handle)
-            kind = type(value)
-            if words[DESCR] == doubles:
-                if kind is float or kind is float64 or (
-                    kind is int and -EXACT <= value <= EXACT
-                ):
-                    address = place(words, handle, key)
-                    if address:
-                        cast(DOUBLES, address)[0] = value
-                        return
-            elif kind is int and words[DESCR] == longs and -HALF <= value < HALF:
-                address = place(words, handle, key)
-                if address:
-                    cast(INTS, address)[0] = value
-                    return
-    ordinary_setitem(self, key, value)
+            if words[FLAGS] & MAY_WRITE == WRITEABLE:
+                $WRITE
+    return setitem_other(self, key, value)
 
 @hidden
 def __len__(self):
     if type(self) is ndarray:
         handle = self._pybridge_handle
-        if handle and cast(INT32S, handle)[NDIM]:
+        if handle and cast(INTS, handle)[NDIM] & HALF:
             return cast(INTS, cast(INTS, handle)[SHAPE])[0]
     return ordinary_len(self)
 
@@ -150,12 +196,17 @@ def __len__(self):
 def __iter__(self):
     if type(self) is ndarray:
         handle = self._pybridge_handle
-        if (
-            handle
-            and cast(INTS, handle)[DESCR] == doubles
-            and cast(INT32S, handle)[NDIM] == 1
-        ):
-            return Elements(self)
+        if handle:
+            words = cast(INTS, handle)
+            if words[NDIM] & HALF == 1:
+                descr = words[DESCR]
+                if descr == doubles:
+                    return Elements(self)
+                kind = self._pybridge_kind
+                if kind.descr != descr:
+                    kind = kind_of(self, descr)
+                if kind.load is not None or kind.fields is not None:
+                    return Elements(self)
     return ordinary_iter(self)
 
 class Elements:
@@ -173,45 +224,83 @@ class Elements:
     @hidden
     def __next__(self):
         i, array = self.at, self.array
+        handle = array._pybridge_handle
+        if handle:
+            words = cast(INTS, handle)
+            if words[NDIM] & HALF == 1:
+                if i < cast(INTS, words[SHAPE])[0]:
+                    self.at = i + 1
+                    address = words[DATA] + i * cast(INTS, words[STRIDES])[0]
+                    if words[DESCR] == doubles:
+                        return new(float64, cast(DOUBLES, address)[0])
+                    return read_other(array, i, words[DESCR], address)
+                self.at = END  # also when the array grows later
+                raise StopIteration
         if i >= __len__(array):
-            self.at = END  # also when the array grows later
+            self.at = END
             raise StopIteration
         self.at = i + 1
         return __getitem__(array, i)
 """
 
 
+def _put_in(text: str, name: str, lines: str) -> str:
+    """Text with `lines` in place of a line that has $name alone, and as far to the right."""
+    done: list[str] = []
+    for line in text.splitlines():
+        if line.strip() == name:
+            indent = line[: -len(name)]
+            done.extend(indent + inner for inner in lines.strip().splitlines())
+        else:
+            done.append(line)
+    return "\n".join(done)
+
+
+def _text(late: str) -> str:
+    place = _PLACE
+    for variable, axis in (("i", 0), ("j", 1), ("k", 2)):
+        inside = _INSIDE.replace("$I", variable).replace("$N", str(axis))
+        place = _put_in(place, f"$INSIDE({variable}, {axis})", inside)
+    read = _put_in(place, "$FOUND", _FOUND_READ)
+    write = _put_in(place, "$FOUND", _FOUND_WRITE)
+    text = _put_in(_TEXT, "$READ", read.replace("$OTHER", "ordinary_getitem(self, key)"))
+    text = _put_in(
+        text, "$WRITE", write.replace("$OTHER", "ordinary_setitem(self, key, value)")
+    )
+    return text.replace("{late}", late)
+
+
 def methods(
-    ndarray: Any, float64: Any, doubles: int, longs: int, ordinary: dict[str, Any]
+    classes: dict[str, Any], kinds: Kinds, record: Any, doubles: int, ordinary: dict[str, Any]
 ) -> dict[str, Any]:
-    """What the mirror of numpy.ndarray gets, in place of the `ordinary` methods; `doubles` and
-    `longs` are the addresses of the descriptors of native float64 and int64."""
+    """What the mirror of numpy.ndarray gets, in place of the `ordinary` methods; `doubles` is
+    the address of the dtype of native float64, `record(array, i, kind)` gives a record."""
     space = module_dict()  # only its look-ups fold in traces
     space.update(
+        classes,
         __name__=__name__,
-        DATA=_DATA,
-        DESCR=_DESCR,
-        DOUBLES=_DOUBLES,
+        DATA=DATA,
+        DESCR=DESCR,
+        DOUBLES=ffi.typeof("double *"),
         END=2**62,
-        EXACT=2**53,
-        FLAGS=_FLAGS,
-        HALF=2**63,
-        INT32S=_INT32S,
+        FLAGS=FLAGS,
+        HALF=_HALF,
         INTS=_INTS,
-        MAY_WRITE=_MAY_WRITE,
-        NDIM=_NDIM,
-        SHAPE=_SHAPE,
-        STRIDES=_STRIDES,
-        WRITEABLE=_WRITEABLE,
+        MAY_WRITE=MAY_WRITE,
+        NDIM=NDIM,
+        SHAPE=SHAPE,
+        STRIDES=STRIDES,
+        WRITEABLE=WRITEABLE,
         cast=_cast,
         doubles=doubles,
-        float64=float64,
         hidden=hidden,
-        longs=longs,
-        ndarray=ndarray,
+        kind_of=kinds.of,
         new=float.__new__,
+        promote=promote,
+        record=record,
     )
     for name, method in ordinary.items():
         space["ordinary_" + name.strip("_")] = method
-    exec(compile(_TEXT, "pybridge-ndarray.py", "exec"), space)
-    return {name: space[name] for name in NEEDED}
+    late = " or ".join(f"kind is {n}" for n in INTEGERS if n in classes)
+    exec(compile(_text(late or "False"), "pybridge-ndarray.py", "exec"), space)
+    return {"_pybridge_kind": UNSEEN, **{name: space[name] for name in NEEDED}}

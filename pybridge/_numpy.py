@@ -3,6 +3,8 @@
 
     a[i], a[i, j] = x, len(a), for x in a      `_ndarray`: raw loads and stores
     x + y, x < y, -x of numpy.float64          `_scalars`: host arithmetic, objects made late
+    the same of numpy.int32 and so on          `_numbers`
+    a[i]["price"] of records                   `_void`
     np.sqrt(x), scipy.special.jv(1.0, x)       `_ufunc`: the C loop itself
 
 Each settles the plain case, exactly as numpy would, and leaves all others to the method that
@@ -16,7 +18,9 @@ they want to see each object.
 from __future__ import annotations
 
 from pybridge import _guest, _kinds
+from pybridge._dtypes import INTEGERS
 from pybridge._handle import makers
+from pybridge._host import long_traces
 from pybridge._metatype import MirrorType
 from pybridge._mirror import classified, extensions
 
@@ -38,8 +42,8 @@ class _Noticed:
 class _Late(_Noticed):
     """Likewise, as the handle of scalars that have none: makes the guest's object."""
 
-    def __init__(self, plain: Callable[[Any], Any]) -> None:
-        self._plain = plain
+    def __init__(self, make: Callable[[Any, Any], int]) -> None:
+        self._make = make
         self._class: Any = None
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -47,15 +51,33 @@ class _Late(_Noticed):
         self._class = owner
 
     def __get__(self, x: Any, owner: Any = None) -> Any:
-        from pybridge._scalars import make
+        return self if x is None else self._make(x, self._class)
 
-        return self if x is None else make(x, self._class, self._plain(x))
+
+def _late(plain: Callable[[Any], Any]) -> _Late:
+    """The guest's object is its class called with a plain value."""
+
+    def make(x: Any, cls: Any) -> int:
+        from pybridge import _scalars
+
+        return _scalars.make(x, cls, plain(x))
+
+    return _Late(make)
+
+
+def _make_record(x: Any, cls: Any) -> int:
+    from pybridge import _void
+
+    return _void.make(x, _ordinary_read)
 
 
 _seen = False
 _busy = False
 _installed: list[tuple[Any, str, Any]] = []  # (class, name, what was there or None)
-_classes: tuple[Any, ...] | None = None  # ndarray, float64, bool, ufunc; (): no such numpy
+_numbers_used = False
+_ordinary_read: Any = None  # ndarray.__getitem__ by a crossing
+_classes: dict[str, Any] | None = None  # by name; {}: no such numpy
+_NAMES = ("ndarray", "ufunc", "void", "bytes_", "truth", "float64", "float32", *INTEGERS)
 
 
 def _look() -> None:
@@ -77,28 +99,88 @@ def _look() -> None:
 
 
 def _converted() -> bool:
-    return any(_get(cls, "_pybridge_number") in makers for cls in _classes or ())
+    return any(_get(cls, "_pybridge_number") in makers for cls in (_classes or {}).values())
 
 
 def _install() -> None:
-    global _classes
-    _classes = _guest.call("numpy_classes")
+    global _classes, _ordinary_read
+    found = _guest.call("numpy_classes")
+    _classes = None if found is None else dict(zip(_NAMES, found))
     if not _classes or _converted():
         return
-    from pybridge import _ndarray, _scalars, _ufunc
+    from pybridge import _dtypes, _ndarray, _scalars, _ufunc, _void
 
-    ndarray, float64, truth, ufunc = _classes
-    doubles, longs, array, fields = _guest.call("numpy_facts")
+    c = _classes
+    dtypes, array, fields, samples, weak, results = _guest.call("numpy_facts")
     # Are the classes, and numpy's C structs, what they are in all its versions so far?
-    known = issubclass(float64, float) and all(type(c) is MirrorType for c in _classes)
+    known = issubclass(c["float64"], float) and all(type(x) is MirrorType for x in c.values())
     if not known or _ndarray.fields_of(array._pybridge_handle) != fields:
         return
-    ordinary = {name: _get(float64, name) for name in _scalars.NEEDED}
-    _add(float64, _scalars.float64_methods(float64, truth, ordinary))
-    _add(truth, _scalars.truth_methods(_get(truth, "__bool__")))
-    ordinary = {name: _get(ndarray, name) for name in _ndarray.NEEDED}
-    _add(ndarray, _ndarray.methods(ndarray, float64, doubles, longs, ordinary))
-    _add(ufunc, _ufunc.methods(ufunc, float64))
+    classes = {name: c[name] for name in _NAMES[3:]}
+    _add_numbers(classes, samples, weak, results)
+    _add(c["float64"], _scalars.float64_methods(classes, _had(c["float64"], _scalars.NEEDED)))
+    truth, text, void, ndarray = c["truth"], c["bytes_"], c["void"], c["ndarray"]
+    _add(truth, _scalars.truth_methods(truth, _had(truth, _scalars.NEEDED_TRUTH)))
+    _add(text, _scalars.bytes_methods(text, _had(text, _scalars.NEEDED_BYTES)))
+    kinds = _dtypes.Kinds(
+        classes,
+        {descr: name for name, descr in dtypes},
+        lambda a: _guest.call("numpy_dtype", a),
+        lambda: _use_numbers(classes),
+    )
+    methods = _void.methods(void, _had(void, _void.NEEDED))
+    record = methods.pop("record")
+    _add(void, methods)
+    ordinary = _had(ndarray, _ndarray.NEEDED)
+    _ordinary_read = ordinary["__getitem__"]
+    classes["ndarray"] = ndarray
+    doubles = dict(dtypes)["float64"]
+    _add(ndarray, _ndarray.methods(classes, kinds, record, doubles, ordinary))
+    _add(c["ufunc"], _ufunc.methods(c["ufunc"], c["float64"]))
+    long_traces()
+
+
+def _had(cls: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    """The methods of a mirror class so far."""
+    return {name: _get(cls, name) for name in names}
+
+
+def _add_numbers(
+    classes: dict[str, Any], samples: Any, weak: bool, results: tuple[tuple[str, str, str], ...]
+) -> None:
+    """Numbers whose memory is not as expected are left out of `classes`."""
+    from pybridge import _numbers
+
+    for name, sample in zip(("float32", *INTEGERS), samples):
+        value = _numbers.Value("float" if name == "float32" else INTEGERS[name][0])
+        if value.__get__(sample) != 77:
+            del classes[name]
+    for name in INTEGERS:
+        if name in classes:
+            found = {b: classes.get(c) for a, b, c in results if a == name and c in INTEGERS}
+            _add(classes[name], _numbers.constants(name, found))
+    if "float32" in classes:
+        _add(classes["float32"], _numbers.float32_constants(weak))
+
+
+def _use_numbers(classes: dict[str, Any]) -> None:
+    """Before the first late number: what it does without a crossing."""
+    global _numbers_used
+    from pybridge import _numbers
+
+    with _kinds.lock:
+        integers = [classes[name] for name in INTEGERS if name in classes]
+        if not _installed or _numbers_used:
+            return
+        _numbers_used = True
+        # The special methods of a mirror class are the same functions for all.
+        methods = _numbers.integer_methods(classes, _had(integers[0], _numbers.NEEDED))
+        for cls in integers:
+            _add(cls, methods)
+        if "float32" in classes:
+            cls = classes["float32"]
+            ordinary = _had(cls, _numbers.NEEDED_FLOAT32)
+            _add(cls, _numbers.float32_methods(classes, ordinary))
 
 
 def _add(cls: Any, methods: dict[str, Any]) -> None:
@@ -120,9 +202,17 @@ def _remove() -> None:
             type.__setattr__(cls, name, before)
 
 
+def _plain(x: Any) -> Any:
+    return x._pybridge_plain
+
+
 for _name in ("ndarray", "ufunc"):
     extensions["numpy", _name] = {"_pybridge_noticed": _Noticed()}
-extensions["numpy", "float64"] = {"_pybridge_handle": _Late(float.__float__)}
+extensions["numpy", "float64"] = {"_pybridge_handle": _late(float.__float__)}
+extensions["numpy", "bytes_"] = {"_pybridge_handle": _late(lambda x: bytes.__add__(x, b""))}
+extensions["numpy", "void"] = {"_pybridge_handle": _Late(_make_record)}
 for _name in ("bool", "bool_"):  # numpy 2 and 1
-    extensions["numpy", _name] = {"_pybridge_handle": _Late(lambda x: x._pybridge_truth)}
+    extensions["numpy", _name] = {"_pybridge_handle": _late(lambda x: x._pybridge_truth)}
+for _name in ("float32", *INTEGERS):
+    extensions["numpy", _name] = {"_pybridge_handle": _late(_plain)}
 classified.append(_look)

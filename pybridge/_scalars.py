@@ -6,7 +6,7 @@ yet: its class answers for `_pybridge_handle` with a descriptor that is no data 
 that it is asked just until the object has one of its own.  Everything that needs the guest's
 object therefore works unchanged, and makes it then.  Likewise numpy.bool, for comparisons.
 
-Arithmetic with floats and ints is that of doubles, as in numpy, if no floating-point flag can
+Arithmetic with floats, ints and numpy's integers is that of doubles, as in numpy, if no floating-point flag can
 have risen: a result that is infinite, NaN, or so small that it may have lost digits is left
 to the guest, with its warnings and errors (`numpy.errstate`).
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from pybridge._convert import HEAVY, OBJECT, SUBVALUE, put, take
 from pybridge._core import lib
+from pybridge._dtypes import INTEGERS
 from pybridge._errors import BridgeError
 from pybridge._frame import frame_get, frames
 from pybridge._handle import adopt_late
@@ -26,10 +27,12 @@ TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any
 
-_MOST = 1.7976931348623157e308
-_LEAST = 2.2250738585072014e-308  # a result of that size may have been rounded up to it
+MOST = 1.7976931348623157e308
+LEAST = 2.2250738585072014e-308  # a result of that size may have been rounded up to it
 _EXACT = 2**53  # ints up to here are doubles
-_ARITHMETIC = {"add": "+", "sub": "-", "mul": "*", "truediv": "/"}
+_ARITHMETIC = {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**",
+}  # fmt: skip
 _COMPARISONS = {"lt": "<", "le": "<=", "eq": "==", "ne": "!=", "gt": ">", "ge": ">="}
 NEEDED = (
     *(f"__{name}__" for name in _ARITHMETIC),
@@ -43,28 +46,38 @@ _OPERAND = """
 @hidden
 def __{name}__(self, other):
     kind = type(other)
-    if kind is float:
-        y = other
-    elif kind is float64:
+    if kind is float64:
         y = plain(other)
+    elif kind is float:
+        y = other
     elif kind is int and -EXACT <= other <= EXACT:
         y = float(other)
+    elif {late}:
+        y = float(other._pybridge_plain)
     else:
         return ordinary_{name}(self, other)
     x = plain(self)
     {body}
     return ordinary_{name}(self, other)
 """
-_SUM = """r = {left} {op} {right}
-    if -MOST <= r <= MOST:
+SUM = """r = {left} {op} {right}
+    if r - r == 0.0:  # neither infinite nor NaN
         return new(float64, r)"""
-_PRODUCT = """r = x * y
+PRODUCT = """r = x * y
     if LEAST < r <= MOST or -MOST <= r < -LEAST or r == 0.0 and (x == 0.0 or y == 0.0):
         return new(float64, r)"""
-_QUOTIENT = """if {right} != 0.0:
+QUOTIENT = """if {right} != 0.0:
         r = {left} / {right}
         if LEAST < r <= MOST or -MOST <= r < -LEAST or r == 0.0 and {left} == 0.0:
             return new(float64, r)"""
+# These give a whole number, or what is left of one, without a flag.
+_FLOOR = """if {right} != 0.0 and x - x == 0.0 and y - y == 0.0:
+        r = {left} {op} {right}
+        if r - r == 0.0 and (r != 0.0 or {left} == 0.0):
+            return new(float64, r)"""
+_POWER = """r = power({left}, {right})
+    if LEAST < r <= MOST or -MOST <= r < -LEAST:
+        return new(float64, r)"""
 _COMPARISON = """if x == x and y == y:
         r = create(truth)
         set(r, "_pybridge_truth", x {op} y)
@@ -102,51 +115,128 @@ def __int__(self):
 """
 
 
-def _texts() -> list[str]:
+_BODIES = {
+    "mul": PRODUCT, "truediv": QUOTIENT, "floordiv": _FLOOR, "mod": _FLOOR, "pow": _POWER,
+}  # fmt: skip
+
+
+def _texts(late: str) -> list[str]:
     texts = [_UNARY]
     for name, op in _ARITHMETIC.items():
-        body = {"mul": _PRODUCT, "truediv": _QUOTIENT}.get(name, _SUM)
+        body = _BODIES.get(name, SUM)
         for prefix, left, right in (("", "x", "y"), ("r", "y", "x")):
             filled = body.format(op=op, left=left, right=right)
-            texts.append(_OPERAND.format(name=prefix + name, body=filled))
+            text = _OPERAND.format(name=prefix + name, body=filled, late=late)
+            if name == "pow":
+                general = f"return ordinary_{prefix}pow(self, other, mod)"
+                text = text.replace("other):\n", "other, mod=None):\n", 1).replace(
+                    "    kind =", f"    if mod is not None:\n        {general}\n    kind =", 1
+                )
+            texts.append(text)
     for name, op in _COMPARISONS.items():
-        texts.append(_OPERAND.format(name=name, body=_COMPARISON.format(op=op)))
+        body = _COMPARISON.format(op=op)
+        texts.append(_OPERAND.format(name=name, body=body, late=late))
     return texts
 
 
-def float64_methods(float64: Any, truth: Any, ordinary: dict[str, Any]) -> dict[str, Any]:
-    """What the mirror of numpy.float64 gets, in place of the `ordinary` methods."""
+def float64_methods(classes: dict[str, Any], ordinary: dict[str, Any]) -> dict[str, Any]:
+    """What the mirror of numpy.float64 gets, in place of the `ordinary` methods; `classes`:
+    the mirrors of numpy's numbers by name."""
     space = module_dict()  # only its look-ups fold in traces
+    late = " or ".join(f"kind is {name}" for name in INTEGERS if name in classes) or "False"
     space.update(
+        classes,
         __name__=__name__,
         EXACT=_EXACT,
-        LEAST=_LEAST,
-        MOST=_MOST,
+        LEAST=LEAST,
+        MOST=MOST,
         create=object.__new__,
-        float64=float64,
         hidden=hidden,
         new=float.__new__,
         plain=float.__float__,
+        power=lib.pb_pow,
+        set=object.__setattr__,
+    )
+    for name, method in ordinary.items():
+        space["ordinary_" + name.strip("_")] = method
+    before = set(space)
+    exec(compile("".join(_texts(late)), "pybridge-scalars.py", "exec"), space)
+    before.add("__builtins__")
+    return {name: x for name, x in space.items() if name not in before}
+
+
+_TRUTH = """
+@hidden
+def __bool__(self):
+    x = self._pybridge_truth
+    return ordinary_bool(self) if x is None else x
+
+@hidden
+def made(x):
+    r = create(truth)
+    set(r, "_pybridge_truth", x)
+    return r
+
+@hidden
+def __invert__(self):
+    return made(not __bool__(self))
+"""
+_LOGIC = """
+@hidden
+def __{name}__(self, other):
+    kind = type(other)
+    if kind is truth or kind is bool:
+        return made(__bool__(self) {op} bool(other))
+    return ordinary_{name}(self, other)
+"""
+_LOGIC_NAMES = {"and": "&", "or": "|", "xor": "^"}
+NEEDED_TRUTH = (
+    "__bool__",
+    "__invert__",
+    *(f"__{r}{name}__" for name in _LOGIC_NAMES for r in ("", "r")),
+)
+
+
+def truth_methods(truth: Any, ordinary: dict[str, Any]) -> dict[str, Any]:
+    """What the mirror of numpy.bool gets."""
+    texts = [_TRUTH]
+    for name, op in _LOGIC_NAMES.items():
+        texts.extend(_LOGIC.format(name=r + name, op=op) for r in ("", "r"))
+    space = module_dict()
+    space.update(
+        __name__=__name__,
+        create=object.__new__,
+        hidden=hidden,
         set=object.__setattr__,
         truth=truth,
     )
     for name, method in ordinary.items():
         space["ordinary_" + name.strip("_")] = method
-    before = set(space)
-    exec(compile("".join(_texts()), "pybridge-scalars.py", "exec"), space)
-    before.add("__builtins__")
-    return {name: x for name, x in space.items() if name not in before}
+    exec(compile("".join(texts), "pybridge-truth.py", "exec"), space)
+    return {"_pybridge_truth": None, **{name: space[name] for name in NEEDED_TRUTH}}
 
 
-def truth_methods(ordinary: Any) -> dict[str, Any]:
-    """What the mirror of numpy.bool gets."""
+_BYTES = """
+@hidden
+def __{name}__(self, other):
+    if type(other) is bytes or type(other) is bytes_:
+        return own_{name}(self, other)
+    return ordinary_{name}(self, other)
+"""
+NEEDED_BYTES = (*(f"__{name}__" for name in _COMPARISONS), "__hash__", "__len__")
 
-    @hidden
-    def __bool__(self: Any) -> bool:
-        x: bool | None = self._pybridge_truth
-        return ordinary(self) if x is None else x
 
-    return {"_pybridge_truth": None, "__bool__": __bool__}
+def bytes_methods(bytes_: Any, ordinary: dict[str, Any]) -> dict[str, Any]:
+    """What the mirror of numpy.bytes_ gets: it compares as the bytes that it is."""
+    space = module_dict()
+    space.update(__name__=__name__, bytes_=bytes_, hidden=hidden)
+    for name in _COMPARISONS:
+        space["own_" + name] = getattr(bytes, f"__{name}__")
+        space["ordinary_" + name] = ordinary[f"__{name}__"]
+    text = "".join(_BYTES.format(name=name) for name in _COMPARISONS)
+    exec(compile(text, "pybridge-bytes.py", "exec"), space)
+    made = {f"__{name}__": space[f"__{name}__"] for name in _COMPARISONS}
+    return {**made, "__hash__": bytes.__hash__, "__len__": bytes.__len__}
 
 
 def make(x: Any, cls: Any, value: Any) -> int:

@@ -310,3 +310,43 @@ def test_a_ufunc_of_a_float_is_one_c_call(numpy):
     trace = array_loop("for i in range(n): s += np.sqrt(c)")
     assert trace.calls == ["call_release_gil_f"], trace.text()
     assert trace.allocations == FRAME_LINK, trace.text()
+
+
+@pytest.mark.parametrize("kind", ["int64", "int32", "uint8", "float32"])
+def test_an_element_of_another_kind_is_a_raw_load_too(numpy, kind):
+    trace = array_loop(
+        "for i in range(n): s += 1.0 if b[i] == 1 else 2.0", f'b = a.astype("{kind}")'
+    )
+    assert trace.calls == trace.allocations == [], trace.text()
+    assert sum("getarrayitem_raw" in op for op in trace.operations) >= 4, trace.text()
+
+
+def test_arithmetic_of_numpys_integers_makes_no_objects(numpy):
+    trace = array_loop(
+        "b, t = a.astype('int32'), 0\n            for i in range(n): t = t + b[i] - b[0] * 1"
+    )
+    assert trace.calls == trace.allocations == [], trace.text()
+
+
+RECORDS = "b = np.zeros(40000, [('kind', 'u1'), ('count', 'i4'), ('price', 'f8')])"
+
+
+@pytest.mark.parametrize("loop", ["for r in b", "for i in range(n)"])
+def test_fields_of_a_structured_array_are_raw_loads(numpy, loop):
+    record = "r" if loop == "for r in b" else "b[i]"
+    trace = array_loop(
+        f"{loop}:\n                s += {record}['price'] * {record}['count']", RECORDS
+    )
+    assert trace.calls == trace.allocations == [], trace.text()
+
+
+def test_writing_a_field_of_a_structured_array_is_a_raw_store(numpy):
+    trace = array_loop("for i in range(n): b[i]['count'] = 5", RECORDS)
+    assert trace.calls == trace.allocations == [], trace.text()
+    assert trace.operations.count("setarrayitem_raw") == 1, trace.text()
+
+
+def test_eight_elements_fit_into_one_trace(numpy):
+    expression = " + ".join(f"c * b[i + {k // 4}, {k % 4}]" for k in range(8))
+    trace = array_loop(f"for i in range(n - 2): s += {expression}", "b = np.ones((30000, 4))")
+    assert trace.calls == trace.allocations == [], trace.text()

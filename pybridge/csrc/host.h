@@ -237,6 +237,8 @@ typedef struct pb_complex128 { double real, imag; } pb_complex128;
 /* 0, or -1: it is not the object that the numbers describe. */
 int pb_loop_find(intptr_t ufunc, int nin, int nout, int ntypes, const char *types, int index, pb_loop *out);
 /* NaN: call the ufunc itself. */
+/* The C library's: what numpy's scalars use.  PyPy's own differs in the last bit. */
+double pb_pow(double x, double y);
 double pb_loop_d1(const pb_loop *l, double a);
 double pb_loop_d2(const pb_loop *l, double a, double b);
 double pb_loop_d3(const pb_loop *l, double a, double b, double c);

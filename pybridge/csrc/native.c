@@ -42,6 +42,11 @@ typedef struct ufunc_object {
     const char *name, *types;   /* ntypes times nargs type numbers */
 } ufunc_object;
 
+double pb_pow(double x, double y)
+{
+    return pow(x, y);
+}
+
 int pb_loop_find(intptr_t ufunc, int nin, int nout, int ntypes, const char *types, int index, pb_loop *out)
 {
     const ufunc_object *u = (const ufunc_object *)ufunc;

@@ -219,26 +219,74 @@ def native_lowlevel(address, number, signature, keep):
     return LowLevelCallable(function, data, signature)
 
 
+_INTEGERS = ("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8")
+_NUMBERS = ("float64", "float32", *_INTEGERS)
+
+
 def numpy_classes():
-    """ndarray, float64, bool and ufunc; None while numpy is being imported; () if what is in
-    its place has no such classes."""
+    """ndarray, ufunc, void, bytes_, bool, and the classes of `_NUMBERS`; None while numpy is
+    being imported; () if what is in its place has no such classes."""
     numpy = sys.modules.get("numpy")
     if numpy is None or getattr(getattr(numpy, "__spec__", None), "_initializing", False):
         return None
     try:
-        classes = numpy.ndarray, numpy.float64, numpy.bool_, numpy.ufunc
+        classes = (
+            numpy.ndarray, numpy.ufunc, numpy.void, numpy.bytes_, numpy.bool_,
+            *(getattr(numpy, name) for name in _NUMBERS),
+        )  # fmt: skip
     except AttributeError:
         return ()
     return classes if all(type(cls) is type for cls in classes) else ()
 
 
 def numpy_facts():
-    """The addresses of the descriptors of float64 and int64; an array, and what the fields of
-    its C struct should be."""
+    """The addresses of the dtypes by name; an array, and what the fields of its C struct should
+    be; scalars of value 77; whether a host's float takes part as a float32; and of which class
+    a sum of two integers is, as ("int32", "int", "int32")."""
     import numpy
 
     a = numpy.arange(6.0).reshape(2, 3)[:, ::2]
     fields = (
         a.__array_interface__["data"][0], a.ndim, a.shape, a.strides, id(a.dtype), a.flags.num,
     )  # fmt: skip
-    return id(numpy.dtype("float64")), id(numpy.dtype("int64")), a, fields
+    dtypes = tuple((name, id(numpy.dtype(name))) for name in _NUMBERS)
+    dtypes += (("truth", id(numpy.dtype("bool"))),)
+    samples = tuple(getattr(numpy, name)(77) for name in _NUMBERS[1:])
+    weak = type(numpy.float32(1.0) + 1.0) is numpy.float32
+    results = []
+    for name in _INTEGERS:
+        one = getattr(numpy, name)(1)
+        if weak or name == "int64":
+            results.append((name, "int", type(one + 1).__name__))
+        for other in _INTEGERS:
+            result = type(one + getattr(numpy, other)(1)).__name__
+            results.append((name, other, result))
+    return dtypes, a, fields, samples, weak, tuple(results)
+
+
+def numpy_dtype(a):
+    """The dtype of an array, to be kept alive, and what it is to the host: a name, how many
+    bytes there are of them, the fields of a record, or None."""
+    return a.dtype, _described(a.dtype)
+
+
+def _described(dtype):
+    import numpy
+
+    if dtype.subdtype is not None:
+        return None
+    if dtype.names is not None:
+        if dtype.type is not numpy.void:
+            return None
+        return tuple(
+            (name, dtype.fields[name][1], _described(dtype.fields[name][0]))
+            for name in dtype.names
+        )
+    if dtype.type is numpy.bytes_:
+        return dtype.itemsize
+    if dtype.name == "bool":
+        return "truth"
+    known = (
+        dtype.isnative and dtype.name in _NUMBERS and dtype.num == numpy.dtype(dtype.name).num
+    )
+    return dtype.name if known else None

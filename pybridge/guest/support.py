@@ -509,7 +509,7 @@ _FILES = {
     "linked": (),
     "native": (
         "native_describe", "native_item", "native_lowlevel", "native_numbers",
-        "numpy_classes", "numpy_facts",
+        "numpy_classes", "numpy_facts", "numpy_dtype",
     ),
     "pickled": (),
     "prompt": ("prompt_run", "prompt_complete"),

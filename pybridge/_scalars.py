@@ -6,9 +6,9 @@ yet: its class answers for `_pybridge_handle` with a descriptor that is no data 
 that it is asked just until the object has one of its own.  Everything that needs the guest's
 object therefore works unchanged, and makes it then.  Likewise numpy.bool, for comparisons.
 
-Arithmetic with floats, ints and numpy's integers is that of doubles, as in numpy, if no floating-point flag can
-have risen: a result that is infinite, NaN, or so small that it may have lost digits is left
-to the guest, with its warnings and errors (`numpy.errstate`).
+Arithmetic with floats, ints and numpy's integers is that of doubles, as in numpy, if no
+floating-point flag can have risen: a result that is infinite, NaN, or so small that it may have
+lost digits is left to the guest, with its warnings and errors (`numpy.errstate`).
 
 Any thread.  Two that need the object of one scalar at once: the first one's stays.
 """
@@ -31,7 +31,8 @@ MOST = 1.7976931348623157e308
 LEAST = 2.2250738585072014e-308  # a result of that size may have been rounded up to it
 _EXACT = 2**53  # ints up to here are doubles
 _ARITHMETIC = {
-    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**",
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%",
+    "pow": "**",
 }  # fmt: skip
 _COMPARISONS = {"lt": "<", "le": "<=", "eq": "==", "ne": "!=", "gt": ">", "ge": ">="}
 NEEDED = (

@@ -7,8 +7,8 @@ use looks again whether there is such an element, of the same dtype; if not, bec
 was resized or given another dtype in place (which numpy refuses while there is a record), using
 the record is a ValueError.
 
-What needs the guest's object makes it, by `a[i]` in the guest; from then on it is like any proxy.
-Any thread.
+What needs the guest's object makes it, by `a[i]` in the guest; from then on it is like any
+proxy.  Any thread.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def methods(void: Any, ordinary: dict[str, Any]) -> dict[str, Any]:
 
 
 def make(x: Any, read: Any) -> int:
-    """The guest's object for the record `x`, which has none; `read(array, i)` asks the guest."""
+    """The guest's object for the record `x`, which has none; `read(array, i)` asks for it."""
     array, i = x._pybridge_array, x._pybridge_at
     handle = array._pybridge_handle
     if not handle:

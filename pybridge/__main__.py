@@ -36,6 +36,9 @@ def _parser() -> ArgumentParser:
         "Say which guest is found and why, start it, and check that it works.  "
         "Exit status: 0 all is well, 1 no usable guest or a failed check."
     )
+    doctor.add_argument(
+        "packages", nargs="*", metavar="PACKAGE", help="say where these are imported from"
+    )
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     doctor.add_argument(
         "--script", metavar="FILE", help="use the settings that this script would get"
@@ -125,7 +128,7 @@ def _doctor(parser: ArgumentParser, options: Namespace) -> int:
             parser.error(f"doctor: --script {options.script}: no such file")
     from pybridge import _doctor
 
-    return _doctor.run(options.python, options.script, options.json)
+    return _doctor.run(options.python, options.script, options.json, options.packages)
 
 
 def _as_no_script() -> None:

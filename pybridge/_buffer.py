@@ -127,7 +127,9 @@ def _view_of(x: Any) -> View:
     b = pin.buffer
     try:
         if b.suboffsets != ffi.NULL:
-            raise ConversionError("memory that is reached through pointers cannot be viewed")
+            raise ConversionError(
+                "memory that is reached through pointers cannot be viewed", code="PB304"
+            )
         format = ffi.string(b.format).decode() if b.format != ffi.NULL else "B"
         lent = _guest.call("lend_array", x) if "T{" in format else None
         if lent is None:
@@ -147,7 +149,7 @@ def _view_lent(x: Any, lent: Any) -> View:
     try:
         if pin.buffer.itemsize != _layout.size_of(layout):
             raise ConversionError(
-                "a numpy array and its dtype differ in the size of an element"
+                "a numpy array and its dtype differ in the size of an element", code="PB304"
             )
         return _view_pinned(pin, layout)
     except BaseException:

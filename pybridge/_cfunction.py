@@ -30,7 +30,9 @@ _STRUCTS = {"float complex": "pb_complex64", "double complex": "pb_complex128"}
 def spelled(t: CType) -> str:
     """The type as cffi takes it in a call."""
     if t.base == "long double" and not t.stars:
-        raise ConversionError("long double is not passed here: use a function of doubles")
+        raise ConversionError(
+            "long double is not passed here: use a function of doubles", code="PB305"
+        )
     if t.base in _STRUCTS or t.base == "long double":
         return "void *" if t.stars else _STRUCTS[t.base]
     return f"{t.base} {'*' * t.stars}"
@@ -48,7 +50,7 @@ def address_check(address: int) -> None:
                         return
         except OSError:  # no such file here: believe it
             return
-    raise ConversionError(f"no code is at address {address:#x} in this process")
+    raise ConversionError(f"no code is at address {address:#x} in this process", code="PB305")
 
 
 # ---- functions --------------------------------------------------------------------------

@@ -142,13 +142,15 @@ def children(pin: Any, schema_address: int, array_address: int) -> dict[str, Any
     schemas, arrays = _cast(_WORDS, schema[5]), _cast(_WORDS, array[6])
     if array[2] or _nulls(array):
         raise ConversionError(
-            "a record batch with an offset or nulls of its own has no columns"
+            "a record batch with an offset or nulls of its own has no columns", code="PB304"
         )
     found = {}
     for i in range(schema[4]):
         name = text_at(_cast(_WORDS, schemas[i])[1])
         if name in found:
-            raise ConversionError(f"two columns are named {name!r}: rename one in the guest")
+            raise ConversionError(
+                f"two columns are named {name!r}: rename one in the guest", code="PB304"
+            )
         found[name] = column(pin, schemas[i], arrays[i])
     return found
 
@@ -211,7 +213,8 @@ def _reader(schema: Any, array: Any) -> Read:
     if format[:1] == "+":
         return _nested(format, schema, array, buffers, offset)
     raise ConversionError(
-        f"Arrow columns of type {format!r} have no host form: cast the column in the guest"
+        f"Arrow columns of type {format!r} have no host form: cast the column in the guest",
+        code="PB304",
     )
 
 
@@ -287,7 +290,8 @@ def _nested(format: str, schema: Any, array: Any, buffers: Any, offset: int) -> 
         item, n = reads[0], int(format[3:])
         return lambda i: [item((offset + i) * n + k) for k in range(n)]
     raise ConversionError(
-        f"Arrow columns of type {format!r} have no host form: cast the column in the guest"
+        f"Arrow columns of type {format!r} have no host form: cast the column in the guest",
+        code="PB304",
     )
 
 

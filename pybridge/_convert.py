@@ -221,7 +221,8 @@ def put_items(frame: Frame, at: int, tag: int, items: Any, depth: int) -> int:
     if depth >= _DEEPEST:
         raise ConversionError(
             f"a container nested deeper than {_DEEPEST} levels cannot cross to the guest: "
-            "pass a flatter one"
+            "pass a flatter one",
+            code="PB302",
         )
     n = len(items)
     if at + 2 * n + 4 > frame.capacity:
@@ -456,11 +457,12 @@ def refusal(reason: int) -> BaseException:
             "the guest was closed at exit: call it before the host's atexit functions run"
         )
     if reason == lib.PB_NOT_STARTED:
-        return StartError("the guest is not running: call pybridge.start() first")
+        return StartError("the guest is not running: call pybridge.start() first", code="PB205")
     if reason == lib.PB_NO_GUARD:
         return ConversionError(
             "this host does not let its memory be kept in place while the guest uses it: pass "
-            "a copy (bytes(x))"
+            "a copy (bytes(x))",
+            code="PB303",
         )
     return MemoryError("the bridge could not get memory")
 

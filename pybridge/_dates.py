@@ -55,7 +55,7 @@ def kind_of(kind: str, unit: str, read: Any, write: Any) -> Any:
         else:
             to_host, to_count = _moment_of(step), _moments_in(step)
     else:
-        raise ConversionError(f"dates that count {unit!r} have no host form")
+        raise ConversionError(f"dates that count {unit!r} have no host form", code="PB304")
 
     def read_date(address: int) -> Any:
         count = read(address)

@@ -87,7 +87,8 @@ def discover(
             if place.named:
                 raise GuestNotFound(
                     f"{place.source}: {place.path or repr('')} {refusal.reason}.  Name another "
-                    f"interpreter there, or none; pybridge does not fall back from a choice."
+                    f"interpreter there, or none; pybridge does not fall back from a choice.",
+                    code="PB101",
                 ) from None
             tried.append(f"{place.source}: {place.path} {refusal.reason}")
     if not tried:

@@ -5,7 +5,7 @@ The report is made section by section.  Each is printed as soon as it is known, 
 guest which ends the process at its start leaves a report that says how far it came; `--json`
 prints them together at the end, as one object with the same sections:
 
-    pybridge, host, settings, candidates, guest, symbols, checks, ok, problems
+    pybridge, host, settings, candidates, guest, symbols, packages, checks, ok, problems
 
 The checks take about a second: a handful of claims, and the price of a few operations in
 nanoseconds: the best of twenty short runs, so that other processes hardly show.
@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from time import perf_counter
 from typing import Any, Callable
 
-from pybridge import __version__, _api, _discover, _runtime, _settings
+from pybridge import __version__, _api, _discover, _origins, _runtime, _settings
 from pybridge._core import ffi, lib
 from pybridge._errors import BridgeError
 
@@ -32,18 +32,19 @@ _RUN = 0.006
 _RUNS = 20
 
 
-def run(python: str | None, script: str | None, as_json: bool) -> int:
+def run(python: str | None, script: str | None, as_json: bool, names: list[str]) -> int:
     """Print the report and give the exit status.
 
     `python` as in `pybridge.start`.  `script`: take the settings of the pyproject.toml beside
-    it, by default those of the environment alone.
+    it, by default those of the environment alone.  `names`: the packages to tell of, by default
+    those of the guest.
     """
     if script is not None:
         # Where the settings look for the running script: it is as if this one ran.
         sys.modules["__main__"].__file__ = os.path.abspath(script)
     report: Section = {}
     problems: list[str] = []
-    for name, section in _sections(python, problems):
+    for name, section in _sections(python, names, problems):
         report[name] = section
         if not as_json:
             print(_TEXTS[name](section), flush=True)
@@ -58,7 +59,9 @@ def run(python: str | None, script: str | None, as_json: bool) -> int:
     return 1 if problems else 0
 
 
-def _sections(python: str | None, problems: list[str]) -> Iterator[tuple[str, Any]]:
+def _sections(
+    python: str | None, names: list[str], problems: list[str]
+) -> Iterator[tuple[str, Any]]:
     """Yield the sections in order, as far as it goes, and note what is wrong."""
     yield "pybridge", {"version": __version__, "path": os.path.dirname(__file__)}
     yield "host", _host()
@@ -76,6 +79,7 @@ def _sections(python: str | None, problems: list[str]) -> Iterator[tuple[str, An
     if symbols["enabled"] and not symbols["selftest"]:
         problems.append("the self-test of the symbols did not pass")
     yield "symbols", symbols
+    yield "packages", _origins.report(names)
     checks = [_checked(*each) for each in _CLAIMS]
     checks += [_timed(*each) for each in _LOOPS]
     problems += [f"check failed: {c['name']}: {c['error']}" for c in checks if not c["ok"]]
@@ -320,6 +324,10 @@ def _guest_text(s: Section) -> str:
     return _block("guest", rows + [("sys.path", each) for each in s["path"]])
 
 
+def _packages_text(packages: list[Section]) -> str:
+    return _block("packages", _origins.text(packages))
+
+
 def _symbols_text(s: Section) -> str:
     if not s["enabled"]:
         return _block("symbols", [("off", "the guest's libraries see the host's names")])
@@ -348,5 +356,6 @@ _TEXTS: dict[str, Callable[[Any], str]] = {
     "candidates": _candidates_text,
     "guest": _guest_text,
     "symbols": _symbols_text,
+    "packages": _packages_text,
     "checks": _checks_text,
 }

@@ -87,7 +87,8 @@ def kind_of(layout: Any) -> Kind:
     raise ConversionError(
         f"elements of numpy's kind {kind!r} in {size} bytes ({names.get(kind, 'unknown')}) "
         "have no host form: read them in the guest, or view a single field (a['name']) of a "
-        "structured array"
+        "structured array",
+        code="PB304",
     )
 
 

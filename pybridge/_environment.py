@@ -115,7 +115,8 @@ def _clause_fits(
 
 def _bad_python(wanted: str) -> BridgeError:
     return BridgeError(
-        f"{wanted!r}: not a specifier of Python versions.  Write it as '>=3.10, <3.14'."
+        f"{wanted!r}: not a specifier of Python versions.  Write it as '>=3.10, <3.14'.",
+        code="PB124",
     )
 
 
@@ -155,7 +156,8 @@ def _unwritable(error: OSError) -> BridgeError:
     return BridgeError(
         f"{_settings.data_folder()}: no environment can be made there ({error}).  Set "
         "XDG_DATA_HOME to a place that can be written, or choose an environment of your own "
-        "by PYBRIDGE_PYTHON."
+        "by PYBRIDGE_PYTHON.",
+        code="PB120",
     )
 
 
@@ -189,7 +191,8 @@ def _make(folder: str, base: Guest, packages: Sequence[str], note: dict[str, Any
         if status != 0:
             raise BridgeError(
                 f"{base.executable} cannot make a virtual environment ({_last(output)}).  "
-                "Debian has the module for it in the package python3-venv."
+                "Debian has the module for it in the package python3-venv.",
+                code="PB120",
             )
         python = os.path.join(folder, "bin", "python")
         if packages:
@@ -225,7 +228,8 @@ def _install(python: str, packages: Sequence[str], options: Sequence[str] = ()) 
         if _run([python, "-m", "pip", "--version"], False)[0] != 0:
             raise BridgeError(
                 f"{python} has no pip, and there is no uv on PATH.  Run {python} -m ensurepip, "
-                "or install uv."
+                "or install uv.",
+                code="PB121",
             )
         command = [python, "-m", "pip", "install", "--no-input"]
     wanted = " ".join(packages)
@@ -236,7 +240,8 @@ def _install(python: str, packages: Sequence[str], options: Sequence[str] = ()) 
         why = _last(output) if output else f"{os.path.basename(command[0])} says why above"
         raise BridgeError(
             f"{what}: could not be installed for {python} ({why}).  Without a network, "
-            "packages come only from the installer's cache or PIP_FIND_LINKS."
+            "packages come only from the installer's cache or PIP_FIND_LINKS.",
+            code="PB122",
         )
 
 
@@ -305,7 +310,8 @@ def _base_for(python: str) -> Guest:
         seen.append(f"{guest.executable} is {_text(guest.version)}")
     raise GuestNotFound(
         f"no CPython {python} for the environment.  Found: {'; '.join(seen) or 'none'}.  "
-        "Install one with its shared library, and have it on PATH."
+        "Install one with its shared library, and have it on PATH.",
+        code="PB103",
     )
 
 
@@ -320,7 +326,7 @@ def check(guest: Guest, requirements: Sequence[str], python: str, whose: str) ->
         command = [guest.executable, "-I", "-c", _MISSING, *requirements]
         status, output = _run(command, False)
         if status != 0:
-            raise BridgeError(f"{guest.executable}: {_last(output)}")
+            raise BridgeError(f"{guest.executable}: {_last(output)}", code="PB123")
         missing += json.loads(output.splitlines()[-1])
     if missing:
         names = " ".join([f"'{each}'" for each in requirements])
@@ -328,5 +334,6 @@ def check(guest: Guest, requirements: Sequence[str], python: str, whose: str) ->
             f"{whose}: {guest.executable} does not meet the requirements: "
             f"{'; '.join(missing)}.  Choose no guest, and one is made for them; or install "
             f"them there: {sys.executable} -m pybridge install --python {guest.executable} "
-            f"{names}"
+            f"{names}",
+            code="PB123",
         )

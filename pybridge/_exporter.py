@@ -138,7 +138,8 @@ def _insides(x: bytearray) -> Any:
         return [parts, [gc.get_rpy_referents(part) for part in parts]]  # type: ignore[attr-defined]
     except AttributeError:
         raise ConversionError(
-            "the memory of a bytearray cannot be kept in place on this host: pass bytes(x)"
+            "the memory of a bytearray cannot be kept in place on this host: pass bytes(x)",
+            code="PB303",
         ) from None
 
 
@@ -171,7 +172,8 @@ def _of_cdata(x: Any) -> _Memory:
     if ctype.kind != "array":
         raise ConversionError(
             f"a cffi {ctype.cname!r} cannot cross: only arrays say how long they are; pass "
-            "ffi.buffer(x, size)"
+            "ffi.buffer(x, size)",
+            code="PB303",
         )
     shape = [len(x)]
     item = ctype.item
@@ -211,14 +213,17 @@ def _ctype_layout(ctype: Any) -> Any:
             fields.append((name, field.offset, _ctype_layout(field.type)))
         else:
             return ("record", tuple(fields), ffi.sizeof(ctype))
-    raise ConversionError(f"cffi memory of {ctype.cname!r} has no form in the guest")
+    raise ConversionError(
+        f"cffi memory of {ctype.cname!r} has no form in the guest", code="PB303"
+    )
 
 
 def _of_view(x: View) -> _Memory:
     if "[" in x.format:
         raise ConversionError(
             "a view of a part with dates in it cannot cross, for no buffer has such a format: "
-            "slice the guest object (v.obj[...])"
+            "slice the guest object (v.obj[...])",
+            code="PB303",
         )
     memory = _Memory(x._address, x.shape, x.strides, x.format, x.itemsize, x.readonly)
     memory.keep = held_again(x._pin)
@@ -276,7 +281,8 @@ def _seen(x: Any) -> Any:
     if isinstance(x, memoryview) and not x.c_contiguous:
         raise ConversionError(
             "a memoryview with gaps cannot cross: pass x.tobytes(), or the whole and slice "
-            "it in the guest"
+            "it in the guest",
+            code="PB303",
         )
     held = ffi.from_buffer(x)
     return int(_cast("intptr_t", held)), len(held)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
+    from pybridge._settings import Settings
+
 # Packages that exist for PyPy's own C API too.  Two copies of them in one process, each with
 # its own arrays, break programs; so the guest's is taken unless told otherwise.
 BOTH = frozenset(["numpy", "scipy", "pandas", "matplotlib", "lxml", "cython", "Cython"])
@@ -178,22 +180,32 @@ def install(*, guest: Iterable[str] = (), host: Iterable[str] = ()) -> None:
     given, mine = frozenset(_checked("guest", guest)), frozenset(_checked("host", host))
     from pybridge import _settings  # 5 ms, as it needs collections
 
-    settings = _settings.load()
-    set_guest, set_host = frozenset(settings.guest_packages), frozenset(settings.host_packages)
-    for twice in (given & mine, (set_guest & set_host) - given - mine):
-        if twice:
-            raise BridgeError(
-                f"{', '.join(sorted(twice))}: named for the guest and for the host.  Take one "
-                "of the two away."
-            )
-    never = mine | (set_host - given)
-    always = (BOTH | given | set_guest) - never
+    always, never = rules_in_force(_settings.load(), given, mine)
     uninstall()
     first, last = _Finder(always, never), _Finder(None, never)
     sys.meta_path.insert(0, first)
     sys.meta_path.append(last)
     _installed.extend([first, last])
     _spawned.begin(rules, install_in_child)
+
+
+def rules_in_force(
+    settings: Settings,
+    given: frozenset[str] = frozenset(),
+    mine: frozenset[str] = frozenset(),
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The packages that are the guest's in any case, and the host's, when `given` and `mine`
+    are said to be so."""
+    set_guest, set_host = frozenset(settings.guest_packages), frozenset(settings.host_packages)
+    for twice in (given & mine, (set_guest & set_host) - given - mine):
+        if twice:
+            raise BridgeError(
+                f"{', '.join(sorted(twice))}: named for the guest and for the host.  Take one "
+                "of the two away.",
+                code="PB112",
+            )
+    never = mine | (set_host - given)
+    return (BOTH | given | set_guest) - never, never
 
 
 def _checked(what: str, names: Iterable[str]) -> list[str]:

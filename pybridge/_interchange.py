@@ -117,7 +117,8 @@ def _tensor(x: Any, capsule: Any) -> Any:
     if code not in _KINDS or lanes != 1 or bits % 8:
         raise ConversionError(
             f"tensors of DLPack's type {code} in {bits} bits have no host form: convert it in "
-            "the guest (x.float())"
+            "the guest (x.float())",
+            code="PB304",
         )
     layout = (_KINDS[code], "<", size, "")
     shape = tuple(ffi.unpack(_cast(_WORDS, words[3]), ndim)) if ndim else ()

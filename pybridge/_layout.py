@@ -47,7 +47,8 @@ class _Parser:
     def refuse(self, why: str) -> NoReturn:
         raise ConversionError(
             f"elements of format {self.text!r} have no host form ({why}): read them in the "
-            "guest, or view a single field (a['name']) of a structured array"
+            "guest, or view a single field (a['name']) of a structured array",
+            code="PB304",
         )
 
     def next(self) -> str:
@@ -255,5 +256,5 @@ def described(description: Any) -> Any:
     size = description[2]
     for name, offset, item in fields:
         if offset < 0 or offset + size_of(item) > size:
-            raise ConversionError(f"the field {name!r} reaches beyond its record")
+            raise ConversionError(f"the field {name!r} reaches beyond its record", code="PB304")
     return ("record", fields, size)

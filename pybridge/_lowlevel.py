@@ -122,10 +122,12 @@ def lowlevel(f: Callable[..., Any], signature: str) -> LowLevel:
     for t in (parsed.result, *parsed.parameters):
         if not t.stars and t.base in ("long double", *_signature.COMPLEX):
             raise ConversionError(
-                f"a C function of the host takes and gives no {t}: {signature}"
+                f"a C function of the host takes and gives no {t}: {signature}", code="PB305"
             )
     if parsed.result.stars:
-        raise ConversionError(f"a C function of the host gives no pointer: {signature}")
+        raise ConversionError(
+            f"a C function of the host gives no pointer: {signature}", code="PB305"
+        )
     _prepare()
     return LowLevel(f, parsed)
 

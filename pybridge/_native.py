@@ -76,7 +76,7 @@ def native(f: Any, signature: str | None = None) -> Any:
         address, text, needs_gil = facts
         stated = None if text is None else _signature.parse(text)
         return _agreed(f, address, stated, wanted, needs_gil)
-    raise ConversionError(f"{_name(f)} cannot be called natively: {facts[0]}")
+    raise ConversionError(f"{_name(f)} cannot be called natively: {facts[0]}", code="PB305")
 
 
 def _name(f: Any) -> str:
@@ -94,10 +94,11 @@ def _agreed(
     if chosen is None:
         raise ConversionError(
             f"{_name(f)} does not say what it takes and gives: set its argtypes and restype, "
-            'or give the signature, as in native(f, "double(double)")'
+            'or give the signature, as in native(f, "double(double)")',
+            code="PB305",
         )
     if wanted is not None and stated is not None and not _same(stated, wanted):
-        raise ConversionError(f"{_name(f)} is {stated}, not {wanted}")
+        raise ConversionError(f"{_name(f)} is {stated}, not {wanted}", code="PB305")
     if stated is not None:
         chosen.optional = stated.optional
     return c_function(address, chosen, f, (needs_gil and not chosen.nogil) or chosen.raises)
@@ -149,9 +150,13 @@ def _capsule_chosen(
     if len(known) == 1:
         return known[0]
     if not known:
-        raise ConversionError(f"{_name(f)} has no callable signature: {'; '.join(reasons)}")
+        raise ConversionError(
+            f"{_name(f)} has no callable signature: {'; '.join(reasons)}", code="PB305"
+        )
     variants = "; ".join(str(each[1]) for each in known)
-    raise ConversionError(f"{_name(f)} is one of: {variants}; say which as the signature")
+    raise ConversionError(
+        f"{_name(f)} is one of: {variants}; say which as the signature", code="PB305"
+    )
 
 
 def _of_doubles(s: Signature) -> bool:
@@ -190,7 +195,9 @@ def _ufunc(f: Any, facts: list[Any], wanted: Signature | None) -> Any:
     name, nin, nout, types, core, special = facts
     if core is not None or nout != 1:
         what = "works on arrays" if core is not None else f"gives {nout} results"
-        raise ConversionError(f"ufunc {name!r} cannot be called natively: it {what}")
+        raise ConversionError(
+            f"ufunc {name!r} cannot be called natively: it {what}", code="PB305"
+        )
     if special and (wanted is None or _of_doubles(wanted)):
         try:
             address, found, _ = _capsule_chosen(f, special, wanted)
@@ -202,7 +209,7 @@ def _ufunc(f: Any, facts: list[Any], wanted: Signature | None) -> Any:
     loop = _loop(f, nin, types, index)
     if loop is None:
         raise ConversionError(
-            f"ufunc {name!r} has no loop for {types[index]!r} that can be used"
+            f"ufunc {name!r} has no loop for {types[index]!r} that can be used", code="PB305"
         )
     arguments, space = [f"a{i}" for i in range(nin)], module_dict()
     space.update(frame_get=frame_get, frames=frames, loop=loop, put=put, take=take, keep=f)
@@ -247,7 +254,9 @@ def _loop_index(name: str, types: tuple[str, ...], nin: int, wanted: Signature |
                 and len(codes) == len(text) - 2
             ):
                 return i
-        raise ConversionError(f"ufunc {name!r} has no loop {wanted}: it has {', '.join(types)}")
+        raise ConversionError(
+            f"ufunc {name!r} has no loop {wanted}: it has {', '.join(types)}", code="PB305"
+        )
     for accepted, result in (
         ("d", "d"),
         ("d", _NUMBERS),
@@ -257,7 +266,9 @@ def _loop_index(name: str, types: tuple[str, ...], nin: int, wanted: Signature |
         for i, text in enumerate(types):
             if all(c in accepted for c in text[:nin]) and text[-1] in result:
                 return i
-    raise ConversionError(f"ufunc {name!r} has no loop of numbers: it has {', '.join(types)}")
+    raise ConversionError(
+        f"ufunc {name!r} has no loop of numbers: it has {', '.join(types)}", code="PB305"
+    )
 
 
 def _loop(f: Any, nin: int, types: tuple[str, ...], index: int) -> Any:

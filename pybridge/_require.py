@@ -63,9 +63,13 @@ def from_script(source: bytes, path: str) -> None:
     table = _settings.top_level(text, f"the metadata of {path}")
     packages, python = table.get("dependencies", []), table.get("requires-python", "")
     if not isinstance(packages, list) or not all(isinstance(each, str) for each in packages):
-        raise BridgeError(f"the metadata of {path}: dependencies must be an array of strings.")
+        raise BridgeError(
+            f"the metadata of {path}: dependencies must be an array of strings.", code="PB124"
+        )
     if not isinstance(python, str):
-        raise BridgeError(f"the metadata of {path}: requires-python must be a string.")
+        raise BridgeError(
+            f"the metadata of {path}: requires-python must be a string.", code="PB124"
+        )
     if packages or python:
         require(*packages, python=python)
 
@@ -88,5 +92,7 @@ def _block(lines: Sequence[str], path: str) -> str | None:
         found.append([line[2:] for line in lines[at + 1 : closing[-1]]])
         at = closing[-1] + 1
     if len(found) > 1:
-        raise BridgeError(f"{path}: has more than one block of script metadata.  Keep one.")
+        raise BridgeError(
+            f"{path}: has more than one block of script metadata.  Keep one.", code="PB124"
+        )
     return "\n".join(found[0]) + "\n" if found else None

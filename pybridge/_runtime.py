@@ -48,13 +48,16 @@ def start(python: str | None = None) -> None:
         return
     me = _thread.get_ident()
     if _starter == me:
-        raise StartError("the guest is being started by this very thread: wait until it runs")
+        raise StartError(
+            "the guest is being started by this very thread: wait until it runs", code="PB201"
+        )
     import threading
 
     if not _starter and state is NEW and _not_main(threading):
         raise StartError(
             "the guest must be started on the main thread, which will receive its signals and "
-            "close it: call pybridge.start() there before other threads use it"
+            "close it: call pybridge.start() there before other threads use it",
+            code="PB201",
         )
     with _lock:
         if state is RUNNING:
@@ -89,7 +92,8 @@ def _same(python: str | None) -> None:
     if _discover.discover(python).executable != guest.executable:
         raise StartError(
             f"the guest {guest.executable} runs already, so {python} cannot be started: a "
-            "process has one guest; call pybridge.start(python=...) before the first use"
+            "process has one guest; call pybridge.start(python=...) before the first use",
+            code="PB203",
         )
 
 

@@ -122,7 +122,9 @@ def _switch(variable: str, otherwise: object) -> bool:
     if not text:
         return bool(otherwise)
     if text not in ("0", "1"):
-        raise BridgeError(f"{variable}={text}: not a switch.  Set it to 0 or 1, or unset it.")
+        raise BridgeError(
+            f"{variable}={text}: not a switch.  Set it to 0 or 1, or unset it.", code="PB110"
+        )
     return text == "1"
 
 
@@ -135,7 +137,8 @@ def _names(variable: str, otherwise: object) -> tuple[str, ...]:
         if not _is_package(name):
             raise BridgeError(
                 f"{variable}: {name!r} is not the name of a top-level package.  Write names "
-                f"as they are imported, with commas between."
+                f"as they are imported, with commas between.",
+                code="PB110",
             )
     return names
 
@@ -146,7 +149,9 @@ def _is_package(name: object) -> bool:
 
 def _invalid(place: str, key: str, value: object) -> BridgeError:
     wanted = _WANTED[_KEYS[key]]
-    return BridgeError(f"{place}: {key} = {value!r} is not valid.  Write {wanted}.")
+    return BridgeError(
+        f"{place}: {key} = {value!r} is not valid.  Write {wanted}.", code="PB110"
+    )
 
 
 def _table(path: str, place: str) -> dict[str, object]:
@@ -157,14 +162,17 @@ def _table(path: str, place: str) -> dict[str, object]:
     except (OSError, UnicodeDecodeError) as error:
         raise BridgeError(
             f"{path}: cannot be read ({error}).  It may hold settings of pybridge: make it "
-            f"readable, as UTF-8."
+            f"readable, as UTF-8.",
+            code="PB111",
         ) from None
     if "pybridge" not in text:
         return {}
     table = _parse(text, path)
     for key, value in table.items():
         if key not in _KEYS:
-            raise BridgeError(f"{place}: unknown key {key!r}.  Known: {', '.join(_KEYS)}.")
+            raise BridgeError(
+                f"{place}: unknown key {key!r}.  Known: {', '.join(_KEYS)}.", code="PB110"
+            )
         if type(value) is not _KEYS[key] or value == "":
             raise _invalid(place, key, value)
         if type(value) is list and not all(map(_is_package, value)):
@@ -200,7 +208,9 @@ def _toml(text: str, path: str) -> dict[str, object] | None:
         try:
             return parser.loads(text)  # type: ignore[no-any-return]
         except ValueError as error:
-            raise BridgeError(f"{path}: not valid TOML ({error}).  Correct it.") from None
+            raise BridgeError(
+                f"{path}: not valid TOML ({error}).  Correct it.", code="PB111"
+            ) from None
     return None
 
 
@@ -337,5 +347,6 @@ def _not_understood(path: str, line: int, what: str) -> BridgeError:
     return BridgeError(
         f"{path}, line {line}: {what} is not understood.  This Python has no TOML parser, and "
         f"pybridge's own reads plain `key = value` lines under {_HEADER} only: write it "
-        f"plainly, or install tomli."
+        f"plainly, or install tomli.",
+        code="PB111",
     )

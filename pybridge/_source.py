@@ -151,7 +151,7 @@ def _shape(code: CodeType) -> tuple[Any, ...]:
 
 
 def _refusal(name: str, reason: str, remedy: str) -> ConversionError:
-    return ConversionError(f"{name} cannot become guest code: {reason}; {remedy}")
+    return ConversionError(f"{name} cannot become guest code: {reason}; {remedy}", code="PB306")
 
 
 # ---- functions ------------------------------------------------------------------------------
@@ -329,7 +329,7 @@ def _passable(name: str, variable: str, value: Any) -> Any:
         _check(value)
     except ConversionError as error:
         raise ConversionError(
-            f"{name} cannot become guest code: {variable} does not cross: {error}"
+            f"{name} cannot become guest code: {variable} does not cross: {error}", code="PB306"
         ) from None
     return value
 

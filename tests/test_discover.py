@@ -215,7 +215,7 @@ def test_a_bad_choice_is_an_error_and_nothing_else_is_tried(
     assert callable(ask)
     assert ask(str(path)) == (
         f"{source}: {path} {message}.  Name another interpreter there, or none; pybridge does "
-        f"not fall back from a choice."
+        f"not fall back from a choice. [PB101]"
     )
     assert not (world / "bin" / "python3.13.was-run").exists()
 
@@ -303,7 +303,7 @@ def test_without_path_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal() == (
         "no usable CPython.  Tried: no python3.X on PATH, and no VIRTUAL_ENV.  Install a "
         "CPython 3.9 or newer with its shared library, and name it by PYBRIDGE_PYTHON if it is "
-        "not on PATH."
+        "not on PATH. [PB102]"
     )
 
 

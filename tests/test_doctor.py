@@ -13,7 +13,16 @@ import pytest
 
 from pybridge import _discover
 
-SECTIONS = ["pybridge", "host", "settings", "candidates", "guest", "symbols", "checks"]
+SECTIONS = [
+    "pybridge",
+    "host",
+    "settings",
+    "candidates",
+    "guest",
+    "symbols",
+    "packages",
+    "checks",
+]
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +84,30 @@ def test_json_has_the_same_sections_and_what_they_are_made_of(full, chosen):
     assert min(prices) > 3, "a loop that the host does alone, without the guest"
 
 
+def test_where_packages_would_come_from(tmp_path, chosen):
+    """Both have `pytest` or only the host does; `json` is the host's; nobody has the last."""
+    names = ["json", "pytest", "pip", "no_such_package"]
+    rows = {p["name"]: p for p in report(*names)["packages"]}
+    assert list(rows) == names
+    assert rows["json"]["origin"] == rows["pytest"]["origin"] == "host"
+    assert rows["pytest"]["host"] == pytest.__version__
+    assert rows["no_such_package"] == {
+        "name": "no_such_package", "origin": "nowhere", "host": None, "guest": None,
+        "why": "install it: python -m pybridge install no_such_package",
+    }  # fmt: skip
+    # A folder that both sides find, and a rule.
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "lonely_module.py").write_text("")
+    told = pybridge("doctor", "lonely_module", PYTHONPATH=str(site)).stdout
+    assert "  host  lonely_module: host found" in told, told
+    (numpy,) = report("numpy", PYBRIDGE_HOST_PACKAGES="numpy")["packages"]
+    if numpy["guest"]:
+        assert (numpy["origin"], numpy["why"][:6]) == ("host", "a rule")
+        (numpy,) = report("numpy")["packages"]
+        assert numpy["origin"] == "guest" and numpy["guest"][0].isdigit()
+
+
 def test_each_candidate_is_either_usable_or_has_a_reason(full):
     for candidate in full["candidates"]:
         assert (candidate["version"] is None) == (candidate["reason"] is not None)
@@ -125,7 +158,7 @@ def test_a_failed_check_is_named_and_gives_status_1():
         """
         from pybridge import _doctor
         _doctor._CLAIMS.append(("one is none", lambda: 1 / 0))
-        raise SystemExit(_doctor.run(None, None, False))
+        raise SystemExit(_doctor.run(None, None, False, []))
         """,
         rc=1,
     )

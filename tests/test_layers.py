@@ -39,7 +39,7 @@ ORDER = [
     "_require", "_script", "_pickled", "_memory", "pickle",
     "__init__",
     # programs over the public names
-    "_doctor", "_completion", "_stubs", "_repl", "__main__",
+    "_origins", "_doctor", "_completion", "_stubs", "_repl", "__main__",
 ]  # fmt: skip
 COMPILED = {"_core"}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))

@@ -183,12 +183,13 @@ def scripts_in(folders: list[Path]) -> list[Path]:
 
 
 def enter_path(guest: str) -> None:
-    """Let the guest, natively and in the bridge, find the backend."""
+    """Let the guest, natively and in the bridge, find the backend, and seed numpy."""
     code = "import site; print(site.getsitepackages()[0])"
     site = subprocess.run([guest, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
     path = Path(site.stdout.strip()) / "pybridge_gallery.pth"
-    if not path.exists() or path.read_text().strip() != str(_HERE / "path"):
-        path.write_text(f"{_HERE / 'path'}\n")
+    text = f"{_HERE / 'path'}\nimport pybridge_gallery_start\n"
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
 
 
 def summary(results: dict[str, dict[str, object]]) -> str:

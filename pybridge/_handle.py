@@ -118,8 +118,9 @@ def adopt_late(frame: Frame, handle: int, x: Any) -> int:
     return x._pybridge_handle  # type: ignore[no-any-return]
 
 
-def adopt_from(x: Any, proxy: Any) -> int:
-    """The handle of `proxy` becomes that of `x` too, which had none; as `adopt_late`."""
+def adopt_from(x: Any, proxy: Any, name: str) -> int:
+    """The handle of `proxy` becomes that of `x` too, which had none; as `adopt_late`.  The
+    attribute `name` becomes None: from now on `x` is like any proxy."""
     scope_leave(proxy)
     with _release_lock:
         try:
@@ -127,6 +128,7 @@ def adopt_from(x: Any, proxy: Any) -> int:
         except AttributeError:
             _set(x, "_pybridge_chunk", proxy._pybridge_chunk)
             _set(x, "_pybridge_handle", proxy._pybridge_handle)
+            _set(x, name, None)
     return x._pybridge_handle  # type: ignore[no-any-return]
 
 

@@ -8,6 +8,11 @@ these.  Elements are read and written with as many plain ints as there are dimen
 three; `_dtypes` says which kinds.  All else is the guest's: other kinds, other indices, those
 out of range (with numpy's errors), and arrays that may not be written to.
 
+A row `a[i]` of a matrix of such elements is an array without a guest object: its matrix and which
+row it is.  Its elements are read from wherever the matrix is by then; what else is asked of it
+makes the object, by `a[i]` in the guest.  (So numpy does not know of such a row when it is asked
+to resize the matrix, and it is as writeable as the matrix is.)
+
 The methods are source text with the index arithmetic in place: calls of functions are what
 makes traces long, and PyPy gives up on long ones.
 
@@ -54,7 +59,8 @@ def fields_of(handle: int) -> tuple[Any, ...]:
 # Where an element is.  The lines of $FOUND follow each of the three, with `address`.
 _PLACE = """
 if type(key) is int:
-    if words[NDIM] & HALF == 1:
+    n = words[NDIM] & HALF
+    if n == 1:
         d = cast(INTS, words[SHAPE])[0]
         i = key
         if i < 0:
@@ -64,6 +70,7 @@ if type(key) is int:
         if i < d:
             address = words[DATA] + i * cast(INTS, words[STRIDES])[0]
             $FOUND
+    $ROW
 elif type(key) is tuple:
     n = words[NDIM] & HALF
     if len(key) == n:
@@ -100,6 +107,31 @@ _FOUND_READ = """
 if words[DESCR] == doubles:
     return new(float64, cast(DOUBLES, address)[0])
 return read_other(self, key, words[DESCR], address)
+"""
+_ROW = """
+elif n == 2:
+    d = cast(INTS, words[SHAPE])[0]
+    i = key
+    if i < 0:
+        i += d
+        if i < 0:
+            return $OTHER
+    if i < d and has_rows(self, words[DESCR]):
+        return row(self, i, words[DESCR])
+"""
+# The same for an element of a row.
+_PLACE_IN_ROW = """
+if type(key) is int:
+    words = cast(INTS, matrix._pybridge_handle)
+    if words[DESCR] == self._pybridge_descr and words[NDIM] & HALF == 2:
+        shape = cast(INTS, words[SHAPE])
+        i = self._pybridge_at
+        if i < shape[0]:
+            j = key
+            $INSIDE(j, 1)
+            strides = cast(INTS, words[STRIDES])
+            address = words[DATA] + i * strides[0] + j * strides[1]
+            $FOUND
 """
 _FOUND_WRITE = """
 if words[DESCR] == doubles and (type(value) is float or type(value) is float64):
@@ -166,27 +198,62 @@ def setitem_other(self, key, value):
     return __setitem__(self, other, value)
 
 @hidden
+def has_rows(self, descr):
+    if descr == doubles:
+        return True
+    kind = promote(self._pybridge_kind)
+    if kind.descr != descr:
+        kind = promote(kind_of(self, descr))
+    return kind.load is not None
+
+@hidden
+def row(matrix, i, descr):
+    r = create(ndarray)
+    set(r, "_pybridge_matrix", matrix)
+    set(r, "_pybridge_at", i)
+    set(r, "_pybridge_descr", descr)
+    return r
+
+@hidden
 def __getitem__(self, key):
     if type(self) is ndarray:
-        handle = self._pybridge_handle
-        if handle:
-            words = cast(INTS, handle)
-            $READ
+        matrix = self._pybridge_matrix
+        if matrix is not None:
+            if matrix._pybridge_handle:
+                $READ_ROW
+        else:
+            handle = self._pybridge_handle
+            if handle:
+                words = cast(INTS, handle)
+                $READ
     return getitem_other(self, key)
 
 @hidden
 def __setitem__(self, key, value):
     if type(self) is ndarray:
-        handle = self._pybridge_handle
-        if handle:
-            words = cast(INTS, handle)
-            if words[FLAGS] & MAY_WRITE == WRITEABLE:
-                $WRITE
+        matrix = self._pybridge_matrix
+        if matrix is not None:
+            handle = matrix._pybridge_handle
+            if handle and cast(INTS, handle)[FLAGS] & MAY_WRITE == WRITEABLE:
+                $WRITE_ROW
+        else:
+            handle = self._pybridge_handle
+            if handle:
+                words = cast(INTS, handle)
+                if words[FLAGS] & MAY_WRITE == WRITEABLE:
+                    $WRITE
     return setitem_other(self, key, value)
 
 @hidden
 def __len__(self):
     if type(self) is ndarray:
+        matrix = self._pybridge_matrix
+        if matrix is not None:
+            handle = matrix._pybridge_handle
+            if handle:
+                words = cast(INTS, handle)
+                if words[NDIM] & HALF == 2 and self._pybridge_at < cast(INTS, words[SHAPE])[0]:
+                    return cast(INTS, words[SHAPE])[1]
         handle = self._pybridge_handle
         if handle and cast(INTS, handle)[NDIM] & HALF:
             return cast(INTS, cast(INTS, handle)[SHAPE])[0]
@@ -195,10 +262,16 @@ def __len__(self):
 @hidden
 def __iter__(self):
     if type(self) is ndarray:
+        if self._pybridge_matrix is not None:
+            return Elements(self)
         handle = self._pybridge_handle
         if handle:
             words = cast(INTS, handle)
-            if words[NDIM] & HALF == 1:
+            n = words[NDIM] & HALF
+            if n == 2:
+                if has_rows(self, words[DESCR]):
+                    return Elements(self)
+            elif n == 1:
                 descr = words[DESCR]
                 if descr == doubles:
                     return Elements(self)
@@ -224,10 +297,14 @@ class Elements:
     @hidden
     def __next__(self):
         i, array = self.at, self.array
-        handle = array._pybridge_handle
-        if handle:
-            words = cast(INTS, handle)
-            if words[NDIM] & HALF == 1:
+        if array._pybridge_matrix is None and array._pybridge_handle:
+            words = cast(INTS, array._pybridge_handle)
+            n = words[NDIM] & HALF
+            if n == 2:
+                if i < cast(INTS, words[SHAPE])[0]:
+                    self.at = i + 1
+                    return row(array, i, words[DESCR])
+            elif n == 1:
                 if i < cast(INTS, words[SHAPE])[0]:
                     self.at = i + 1
                     address = words[DATA] + i * cast(INTS, words[STRIDES])[0]
@@ -256,17 +333,25 @@ def _put_in(text: str, name: str, lines: str) -> str:
     return "\n".join(done)
 
 
+def inside_of(variable: str, axis: int) -> str:
+    """The lines that make an index positive, if it is one."""
+    return _INSIDE.replace("$I", variable).replace("$N", str(axis))
+
+
 def _text(late: str) -> str:
     place = _PLACE
     for variable, axis in (("i", 0), ("j", 1), ("k", 2)):
-        inside = _INSIDE.replace("$I", variable).replace("$N", str(axis))
-        place = _put_in(place, f"$INSIDE({variable}, {axis})", inside)
-    read = _put_in(place, "$FOUND", _FOUND_READ)
-    write = _put_in(place, "$FOUND", _FOUND_WRITE)
-    text = _put_in(_TEXT, "$READ", read.replace("$OTHER", "ordinary_getitem(self, key)"))
-    text = _put_in(
-        text, "$WRITE", write.replace("$OTHER", "ordinary_setitem(self, key, value)")
-    )
+        place = _put_in(place, f"$INSIDE({variable}, {axis})", inside_of(variable, axis))
+    in_row = _put_in(_PLACE_IN_ROW, "$INSIDE(j, 1)", inside_of("j", 1))
+    text = _TEXT
+    for name, lines in (("$READ", place), ("$READ_ROW", in_row)):
+        lines = _put_in(_put_in(lines, "$FOUND", _FOUND_READ), "$ROW", _ROW)
+        text = _put_in(text, name, lines.replace("$OTHER", "ordinary_getitem(self, key)"))
+    for name, lines in (("$WRITE", place), ("$WRITE_ROW", in_row)):
+        lines = _put_in(_put_in(lines, "$FOUND", _FOUND_WRITE), "$ROW", "")
+        text = _put_in(
+            text, name, lines.replace("$OTHER", "ordinary_setitem(self, key, value)")
+        )
     return text.replace("{late}", late)
 
 
@@ -292,15 +377,18 @@ def methods(
         STRIDES=STRIDES,
         WRITEABLE=WRITEABLE,
         cast=_cast,
+        create=object.__new__,
         doubles=doubles,
         hidden=hidden,
         kind_of=kinds.of,
         new=float.__new__,
         promote=promote,
         record=record,
+        set=object.__setattr__,
     )
     for name, method in ordinary.items():
         space["ordinary_" + name.strip("_")] = method
     late = " or ".join(f"kind is {n}" for n in INTEGERS if n in classes)
     exec(compile(_text(late or "False"), "pybridge-ndarray.py", "exec"), space)
-    return {"_pybridge_kind": UNSEEN, **{name: space[name] for name in NEEDED}}
+    fixed = {"_pybridge_kind": UNSEEN, "_pybridge_matrix": None}
+    return {**fixed, **{name: space[name] for name in NEEDED}}

@@ -65,10 +65,16 @@ def _late(plain: Callable[[Any], Any]) -> _Late:
     return _Late(make)
 
 
+def _make_row(x: Any, cls: Any) -> int:
+    from pybridge import _void
+
+    return _void.make_row(x, _ordinary_read)
+
+
 def _make_record(x: Any, cls: Any) -> int:
     from pybridge import _void
 
-    return _void.make(x, _ordinary_read)
+    return _void.make_record(x, _ordinary_read)
 
 
 _seen = False
@@ -206,8 +212,8 @@ def _plain(x: Any) -> Any:
     return x._pybridge_plain
 
 
-for _name in ("ndarray", "ufunc"):
-    extensions["numpy", _name] = {"_pybridge_noticed": _Noticed()}
+extensions["numpy", "ufunc"] = {"_pybridge_noticed": _Noticed()}
+extensions["numpy", "ndarray"] = {"_pybridge_handle": _Late(_make_row)}
 extensions["numpy", "float64"] = {"_pybridge_handle": _late(float.__float__)}
 extensions["numpy", "bytes_"] = {"_pybridge_handle": _late(lambda x: bytes.__add__(x, b""))}
 extensions["numpy", "void"] = {"_pybridge_handle": _Late(_make_record)}

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 NEEDED = ("__getitem__", "__setitem__")
-_set = object.__setattr__
 
 _TEXT = """
 @hidden
@@ -119,7 +118,7 @@ def methods(void: Any, ordinary: dict[str, Any]) -> dict[str, Any]:
         create=object.__new__,
         hidden=hidden,
         promote=promote,
-        set=_set,
+        set=object.__setattr__,
         void=void,
     )
     for name, method in ordinary.items():
@@ -129,20 +128,26 @@ def methods(void: Any, ordinary: dict[str, Any]) -> dict[str, Any]:
     return {"_pybridge_layout": None, **{name: space[name] for name in names}}
 
 
-def make(x: Any, read: Any) -> int:
+def make_record(x: Any, read: Any) -> int:
     """The guest's object for the record `x`, which has none; `read(array, i)` asks for it."""
-    array, i = x._pybridge_array, x._pybridge_at
-    handle = array._pybridge_handle
-    if not handle:
-        raise closed(x)
-    words = ffi.cast("int64_t *", handle)
-    if words[DESCR] != x._pybridge_descr:
-        raise ValueError("the array of this record was given another dtype")
-    try:
-        proxy = read(array, i)
-    except IndexError:
-        raise ValueError("the array of this record was resized") from None
+    proxy = _asked(x, x._pybridge_array, 1, read)
     for name in x._pybridge_path:
         proxy = proxy[name]
-    _set(x, "_pybridge_layout", None)
-    return adopt_from(x, proxy)
+    return adopt_from(x, proxy, "_pybridge_layout")
+
+
+def make_row(x: Any, read: Any) -> int:
+    """Likewise for a row of a matrix (`_ndarray`)."""
+    return adopt_from(x, _asked(x, x._pybridge_matrix, 2, read), "_pybridge_matrix")
+
+
+def _asked(x: Any, array: Any, ndim: int, read: Any) -> Any:
+    if not array._pybridge_handle:
+        raise closed(x)
+    words = ffi.cast("int64_t *", array._pybridge_handle)
+    if words[DESCR] != x._pybridge_descr or words[NDIM] & 0xFFFFFFFF != ndim:
+        raise ValueError("the array that this was a part of was given another dtype or shape")
+    try:
+        return read(array, x._pybridge_at)
+    except IndexError:
+        raise ValueError("the array that this was a part of was resized") from None

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import gc
+
 import children
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_scalars import outcome
+from test_scalars import is_late, outcome
 
 import pybridge
 
@@ -200,3 +202,88 @@ def test_a_converter_for_arrays_or_scalars_sees_them_all(np):
         assert np.sqrt(4.0) == np.sqrt(4.0) == np.sqrt(4.0) == ("converted", 2.0)
         assert float(old) == 2.0
     """)
+
+
+ROWS = """
+import numpy
+from operator import getitem, setitem
+
+def outcome(f):
+    try:
+        x = f()
+        return type(x).__name__, repr(x)
+    except Exception as error:
+        return type(error).__name__, str(error)
+
+def read(a, i, j):
+    return outcome(lambda: a[i][j])
+
+def write(a, i, j, value):
+    return outcome(lambda: setitem(a[i], j, value)) + (repr(a.tolist()),)
+"""
+
+
+@pytest.mark.parametrize("kind", ["f8", "i4", "u1", "f4", "bool", "S2", ">f8", "object", "c16"])
+def test_rows_are_what_numpy_gives(np, kind):
+    names = {}
+    pybridge.exec(ROWS, names)
+    a = np.arange(12.0).reshape(3, 4).astype(kind)
+    for matrix in (a, a[::-1, ::2], a.T, a[:, :0], np.broadcast_to(a[0], (3, 4))):
+        for i in (0, 2, -1, -3, 3, -4, np.array([1])[0]):
+            for j in (0, 1, -1, 4, -5, slice(1, None), (0,), np.array([1])[0], True, None):
+                expected = names["read"](matrix, i, j)
+                got = outcome(lambda matrix=matrix, i=i, j=j: matrix[i][j])[:2]
+                if "ndarray" in expected or kind == "object":
+                    got, expected = got[1:], expected[1:]
+                assert got == expected, (i, j)
+        assert [[repr(x) for x in row] for row in matrix] == pybridge.eval(
+            "lambda a: [[repr(x) for x in row] for row in a]"
+        )(matrix)
+    for j, value in ((0, 1), (-1, 1.5), (9, 1), (1, None), (slice(None), 1), (2, b"x")):
+        b, c = a.copy(), a.copy()
+        *expected, after = names["write"](b, 1, j, value)
+
+        def write(c=c, j=j, value=value):
+            c[1][j] = value
+
+        assert list(outcome(write)[:2]) == expected and repr(c.tolist()) == after, (j, value)
+
+
+def test_a_row_has_no_object_until_one_is_needed(np):
+    a = np.arange(6.0).reshape(2, 3)
+    row = a[1]
+    assert type(row) is np.ndarray and row[2] == 5.0 and len(row) == 3 and is_late(row)
+    row[0] = 7.0
+    assert a[1, 0] == 7.0 and list(row) == [7.0, 4.0, 5.0] and sum(row) == 16.0 and is_late(row)
+    assert all(is_late(x) for x in a) and is_late(row)
+    a[1, 1] = 8.0
+    assert row.tolist() == [7.0, 8.0, 5.0] and not is_late(row) and row.base is not None
+    row[1] = 9.0
+    row += 1
+    assert a.tolist() == [[0.0, 1.0, 2.0], [8.0, 10.0, 6.0]] and row[1] == 10.0
+    assert np.dot(a[0], a[1]) == 22.0 and (a[0] + a[1]).tolist() == [8.0, 11.0, 8.0]
+    with pytest.raises(IndexError, match="index 3 is out of bounds for axis 0 with size 3"):
+        a[0][3]
+    a.setflags(write=False)
+    with pytest.raises(ValueError, match="read-only"):
+        a[0][0] = 1.0
+
+
+def test_a_row_keeps_its_matrix_alive_and_notices_when_that_changes(np):
+    row = np.full((2, 3), 7)[1]
+    gc.collect()
+    assert row[1] == 7 and list(row) == [7, 7, 7]
+    a = np.zeros((3, 4))
+    row = a[2]
+    a.resize((2, 4), refcheck=False)
+    with pytest.raises(ValueError, match="resized"):
+        row[0]
+    row = a[1]
+    pybridge.release(a)
+    for f in (lambda: row[0], lambda: row.__setitem__(0, 1.0), lambda: len(row)):
+        with pytest.raises(pybridge.ClosedHandle):
+            f()
+    with pybridge.scope():
+        row = np.zeros((2, 2))[0]
+    with pytest.raises(pybridge.ClosedHandle):
+        row[0]

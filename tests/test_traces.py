@@ -290,6 +290,13 @@ def test_changing_elements_of_a_numpy_array_is_a_load_and_a_store(numpy):
     assert trace.guards <= 36, trace.text()
 
 
+def test_an_element_of_a_row_of_a_matrix_is_a_raw_load(numpy):
+    trace = array_loop("for i in range(n): s += b[i][1]", "b = np.ones((40000, 2))")
+    assert trace.calls == trace.allocations == [], trace.text()
+    trace = array_loop("for row in b: s += row[1]", "b = np.ones((40000, 2))")
+    assert trace.calls == trace.allocations == [], trace.text()
+
+
 def test_a_comparison_of_elements_makes_no_object(numpy):
     trace = array_loop("for i in range(n): s += 1.0 if a[i] < 2 else 2.0")
     assert trace.calls == trace.allocations == [], trace.text()

@@ -13,6 +13,7 @@ The structs of the Arrow C data interface are read as words: of a schema 0 forma
 from __future__ import annotations
 
 from bisect import bisect_right
+from operator import index
 
 from pybridge._core import ffi
 from pybridge._elements import kind_of
@@ -71,7 +72,7 @@ class Column:
             raise ValueError("operation forbidden on released column object")
         if isinstance(i, slice):
             return [self._read(k) for k in range(*i.indices(self._length))]
-        k = i.__index__()
+        k = index(i)
         if k < 0:
             k += self._length
         if not 0 <= k < self._length:

@@ -32,6 +32,12 @@ def _bind(cls: type, name: str, x: Any) -> Any:
     return found.__get__(x, type(x)) if hasattr(kind, "__get__") else found
 
 
+def _own(x: Any, name: str) -> tuple[Any, ...]:
+    """What object `x` has by itself under that name, or ()."""
+    space = getattr(x, "__dict__", ())
+    return (space[name],) if name in space else ()
+
+
 class _Attribute:
     """A class attribute, or a descriptor, that the guest class defines."""
 
@@ -100,4 +106,4 @@ def _derive(
     bind(cls, box)
 
 
-asked.update(derive=_derive, names=_names, bind=_bind)
+asked.update(derive=_derive, names=_names, bind=_bind, own=_own)

@@ -9,12 +9,13 @@ the dead weak reference and gives the words to the core, which drops them in one
 31 to 38 ns a proxy, measured; 16 or more proxies a chunk would be cheaper and retain more.
 
 When is swept: as new chunks are needed and a minor collection has happened since (a
-throw-away object tells), and everything after a major collection (an object whose `__del__`
-makes its successor tells).  Guest memory is invisible to the host's collector: a loop that
-makes and drops a guest object has nothing to collect here, and held 900,000 of them before
-the first minor collection.  So the core counts the bytes of what it hands out and nobody else
-has; every `_HEAVY_LIMIT` bytes, or `_MOST_REFILLS` batches of chunks, the collector is asked
-for a step.  `statistics` and `release` sweep too.
+throw-away object tells), and everything after a major collection (an object that is old by
+then tells; a finalizer or a callback of the collector would fail, and the word be lost, where
+the program is at its recursion limit).  Guest memory is invisible to the host's collector: a
+loop that makes and drops a guest object has nothing to collect here, and held 900,000 of them
+before the first minor collection.  So the core counts the bytes of what it hands out and
+nobody else has; every `_HEAVY_LIMIT` bytes, or `_MOST_REFILLS` batches of chunks, the
+collector is asked for a step.  `statistics` and `release` sweep too.
 
 Objects that own much memory have a chunk of their own: a neighbour cannot keep them.
 
@@ -71,37 +72,33 @@ _old: list[int] = []
 _old_limit = 4096  # sweep the old ones when they have become this many
 _dead: list[int] = []  # found dead, not yet released
 _sentinel: _ref[_Sentinel] = _ref(_Sentinel())
-_major = False  # a major collection has happened since the last sweep
 before_sweep: list[Any] = []  # what upper layers do before a full sweep
 _sweepers: list[Any] = []  # further things to do in a sweep, registered by upper layers
 
 
-class _MajorSignal:
-    """Found dead by each major collection; it only leaves word."""
-
-    __slots__ = ()
-
-    def __del__(self) -> None:
-        global _major
-        try:
-            _major = True
-            if shared is not None and _MajorSignal is not None:
-                _MajorSignal()
-        except KeyboardInterrupt:  # nobody would hear of it: let it come again
-            _thread.interrupt_main()
-
-
-def _collected(phase: str, info: dict[str, int]) -> None:
-    """The same word on a CPython host, where an object that nobody keeps dies at once."""
-    global _major
-    if phase == "stop" and info["generation"] == 2:
-        _major = True
-
-
 if collect_step is not None:
-    _MajorSignal()
+    _witness: _Sentinel | None = _Sentinel()  # held until it has survived a minor collection
+    _old_witness = _ref(_witness)
+
+    def _major_happened() -> bool:
+        """Has a major collection been noticed for the first time now?"""
+        global _old_witness, _witness
+        if _old_witness() is None:
+            _witness = _Sentinel()
+            _old_witness = _ref(_witness)
+            return True
+        if _sentinel() is None:  # no older than the witness, and has not survived
+            _witness = None
+        return False
+
 else:
-    gc.callbacks.append(_collected)
+    _majors: int = 0
+
+    def _major_happened() -> bool:
+        """Has a collection of all generations been noticed for the first time now?"""
+        global _majors
+        before, _majors = _majors, gc.get_stats()[2]["collections"]
+        return bool(before != _majors)
 
 
 def chunk_new() -> Chunk:
@@ -119,9 +116,9 @@ def chunk_new() -> Chunk:
 
 
 def _refill() -> None:
-    global _major, _refills
+    global _refills
     _refills += 1
-    collected = _major or _sentinel() is None
+    collected = _sentinel() is None
     if not collected and (_refills > _MOST_REFILLS or shared.heavy_bytes > _HEAVY_LIMIT):
         shared.heavy_bytes = 0
         if collect_step is not None:
@@ -131,8 +128,7 @@ def _refill() -> None:
     if collected and _lock.acquire(False):
         _refills = 0
         try:
-            _find_dead(everything=_major)
-            _major = False
+            _find_dead(everything=_major_happened())
         finally:
             _lock.release()
         release_dead()
@@ -208,14 +204,13 @@ def release_dead() -> None:
 
 def sweep() -> None:
     """Look at every chunk and release the dead ones, now."""
-    global _major
     if _sorter == _thread.get_ident():
         return  # a finalizer of the program has come between
     for prepare in before_sweep:
         prepare()
     with _lock:
+        _major_happened()
         _find_dead(everything=True)
-        _major = False
     release_dead()
 
 

@@ -5,6 +5,8 @@
     def test_x(python):                 # once per version, skipped where there is none
         children.run(..., env=guests.env(python))
 
+    @guests.once                        # takes long, and depends on host and guest little
+
 All CPython 3.9 to 3.13 of pyenv's root, without those that the host cannot have as its
 guest, and always the one that PYBRIDGE_PYTHON names.  `make test` runs the suite for several
 pairs: all guests in the one with PyPy and the newest, its own guest in the others.
@@ -53,12 +55,16 @@ def _found() -> dict[int, str]:
 FOUND = _found()
 
 
+NAMED = os.environ.get("PYBRIDGE_PYTHON")
+_MINE = [minor for minor, path in FOUND.items() if path == NAMED]
+# Is this one of the other pairs?
+OTHER = bool(_MINE) and (sys.implementation.name != "pypy" or _MINE[0] != max(FOUND))
+
+
 def _parameters() -> list[object]:
     parameters: list[object] = []
-    named = os.environ.get("PYBRIDGE_PYTHON")
-    mine = [minor for minor, path in FOUND.items() if path == named]
-    if mine and (sys.implementation.name != "pypy" or mine[0] != max(FOUND)):
-        return [pytest.param(named, id=f"3.{mine[0]}")]
+    if OTHER:
+        return [pytest.param(NAMED, id=f"3.{_MINE[0]}")]
     for minor in VERSIONS:
         if minor in FOUND:
             parameters.append(pytest.param(FOUND[minor], id=f"3.{minor}"))
@@ -72,6 +78,7 @@ _ALL = _parameters()
 each = pytest.mark.parametrize("python", _ALL)
 # The oldest and the newest, for what takes long and does not depend on the guest much.
 few = pytest.mark.parametrize("python", [_ALL[0], _ALL[-1]] if len(_ALL) > 1 else _ALL)
+once = pytest.mark.skipif(OTHER, reason="once is enough: on PyPy with the newest guest")
 
 
 def env(python: str, **more: str | None) -> dict[str, str | None]:

@@ -148,11 +148,11 @@ def test_it_is_a_coroutine_for_asyncio(m):
 
 def test_many_wait_at_once(m):
     async def main():
-        return await asyncio.gather(*[m.add(i, i, 0.1) for i in range(100)])
+        return await asyncio.gather(*[m.add(i, i, 0.2) for i in range(100)])
 
     begin = time.perf_counter()
     assert asyncio.run(main()) == [2 * i for i in range(100)]
-    assert time.perf_counter() - begin < 3
+    assert time.perf_counter() - begin < 10  # one after the other: 20
 
 
 def test_host_and_guest_take_turns(m):

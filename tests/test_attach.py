@@ -171,9 +171,11 @@ def test_a_kept_gil_is_given_up_within_milliseconds(python):
                 while t.is_alive(): n += 1
         assert sorted(waits)[50] < 0.05, sorted(waits)
         ns["begin"]()
-        end = time.monotonic() + 0.5
-        n = 0
-        while time.monotonic() < end: n += 1
+        for _ in range(5):              # looking lets the guest's thread run, once each time
+            end = time.monotonic() + 0.5
+            n = 0
+            while time.monotonic() < end: n += 1
+            if len(ns["times"]) == 20: break
         assert len(ns["times"]) == 20 and ns["times"][19] < end
         print(pybridge.statistics().leases_revoked)
         """,
@@ -408,7 +410,7 @@ def test_guest_code_that_the_bridge_does_not_know_of_may_run_on_the_host(python)
         t.start()
         for host in (None, lambda n: sqrt(float(n)) ** 2 + 0.5):
             ns["use"](host)
-            end = time.monotonic() + 0.5
+            end = time.monotonic() + 0.2
             while time.monotonic() < end:
                 for i in range(5): sqrt(2.0)
                 assert function(7) == 7

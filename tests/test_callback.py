@@ -444,13 +444,17 @@ def test_fresh_functions_are_freed(make, leakfree):
         assert make("call")(lambda x, n=n: x + n, 1) == n + 1
         assert make("caught")(lambda: 1 // 0)[0] == "ZeroDivisionError"
         make("on_a_thread")(lambda: None)
-        make("call")(object().__repr__)
+        assert make("call")(object().__repr__).startswith("<object object at")
 
 
 def test_arguments_that_nobody_keeps_are_released(make, leakfree):
     for _ in range(100):
-        make("call")(lambda *args, **kw: None, make("Holder()"), [1], k=make("Holder()"))
-        make("lambda f: f(Holder(), [Holder()], (Holder(), 2))")(lambda *args: args)
+        counted = make("call")(
+            lambda *args, **kw: (len(args), list(kw)), make("Holder()"), [1], k=make("Holder()")
+        )
+        assert counted == (2, ["k"])
+        args = make("lambda f: f(Holder(), [Holder()], (Holder(), 2))")(lambda *args: args)
+        assert len(args) == 3 and args[2][1] == 2
 
 
 def test_a_function_dropped_during_its_own_call(make):

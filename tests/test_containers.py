@@ -145,8 +145,10 @@ def test_a_reference_to_a_value_has_the_guests_attributes(guest):
 
 def test_references_leave_nothing_behind(leakfree):
     for _ in range(20):
-        pybridge.ref([1, [2]]).append(3)
-        pybridge.to_host(pybridge.copy({1: [2]}))
+        there = pybridge.ref([1, [2]])
+        there.append(3)
+        assert there == [1, [2], 3]
+        assert pybridge.to_host(pybridge.copy({1: [2]})) == {1: [2]}
 
 
 # ---- same, ==, hash, in ------------------------------------------------------------------

@@ -328,8 +328,10 @@ def test_a_container_changed_by_another_thread_crosses_whole_or_raises(guest, st
     ids=["mixed", "slice", "many"],
 )
 def test_objects_inside_a_value_are_released(source):
+    before = pybridge.statistics().handles_open
     x = pybridge.eval(source)
-    del x
+    assert pybridge.statistics().handles_open > before
+    del x  # and `leakfree` sees them go
 
 
 def test_arguments_that_fail_half_way_leave_nothing_behind(leakfree):

@@ -63,7 +63,6 @@ def test_output_of_both_sides_comes_out_in_order(python):
 def test_exit_status(last, rc, err):
     result = children.run(f"import pybridge\npybridge.start()\n{last}\n", rc=rc)
     assert err in result.err and bool(err) == bool(result.err), result.text()
-    assert result.seconds < 5
 
 
 @guests.few
@@ -124,7 +123,6 @@ def test_host_threads_inside_the_guest_and_callbacks_do_not_stop_the_exit(python
         env=guests.env(python),
     )
     assert result.out == "end\n"
-    assert result.seconds < 10
     assert "Fatal" not in result.err, result.text()
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import guests
 import pytest
 
 import pybridge
@@ -37,6 +38,7 @@ SCRIPTS = {
 }
 
 
+@guests.once
 def test_each_kind_of_difference_is_told(tmp_path, guest):
     try:
         pybridge.import_module("matplotlib")

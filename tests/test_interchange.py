@@ -131,82 +131,6 @@ def test_memory_that_is_lent_stays_while_the_tensor_lives(torch):
 
 # ---- Arrow -----------------------------------------------------------------------------------
 
-COLUMNS = [
-    "pa.array([1, 2, 3])", "pa.array([1, None, 3])", "pa.array([], pa.int8())",
-    "pa.array([1.5, None], pa.float32())", "pa.array([1, 2], pa.uint64())",
-    "pa.array([True, None, False] * 20)", "pa.array([True] * 9)[3:]", "pa.array([None, None])",
-    "pa.array(['a', None, '\\u00e9x', ''])", "pa.array(['a', 'b'], pa.large_string())",
-    "pa.array(['short', 'a rather long text, not inline', None], pa.string_view())",
-    "pa.array([b'ab', None, b''])", "pa.array([b'ab', b'cd'], pa.binary(2))",
-    "pa.array([datetime.date(2020, 1, 2), None])",
-    "pa.array([datetime.datetime(2020, 1, 2, 3, 4, 5, 6), None])",
-    "pa.array([datetime.datetime(2020, 1, 2)], pa.timestamp('s'))",
-    "pa.array([datetime.timedelta(seconds=5), None])",
-    "pa.array([datetime.date(2020, 1, 2)], pa.date64())",
-    "pa.array([[1, 2], None, [3], []])",
-    "pa.array([['a'], [None, 'b']], pa.large_list(pa.string()))",
-    "pa.array([[1, 2], [3, 4]], pa.list_(pa.int32(), 2))",
-    "pa.array([{'a': 1, 'b': 'x'}, None, {'a': None, 'b': 'y'}])",
-    "pa.array(['a', 'b', None, 'a']).dictionary_encode()",
-    "pa.array(list(range(100)))[17:60]", "pa.array(['t%d' % i for i in range(50)])[9:20]",
-    "pa.array([None if i % 7 == 3 else i for i in range(100)])[5:90]",
-    "pa.array([[1, None], [2]] * 9)[3:7]", "pa.array([{'a': i} for i in range(9)])[4:]",
-    "pa.chunked_array([[1, 2], [3], []])", "pa.chunked_array([['a'], [None, 'b']])",
-    "pa.chunked_array([], pa.int64())",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("text", COLUMNS)
-def test_a_column_reads_as_to_pylist(pa, text):
-    space = {"pa": pa, "datetime": pybridge.import_module("datetime")}
-    x = pybridge.eval(text, space)
-    c = pybridge.view(x)
-    expected = pybridge.eval("repr(x.to_pylist())", {"x": x})
-    assert repr(c.tolist()) == repr([c[i] for i in range(len(c))]) == repr(list(c)) == expected
-    if len(c):
-        assert repr(c[-1]) == repr(c[len(c) - 1])
-    for i in (len(c), -len(c) - 1):
-        with pytest.raises(IndexError, match="out of bounds"):
-            c[i]
-
-
-def test_numbers_without_nulls_are_read_only_views(pa):
-    v = pybridge.view(pa.array([1.5, 2.5]))
-    assert isinstance(v, pybridge.View) and v.readonly and v.format == "d"
-    with pytest.raises(TypeError, match="read-only"):
-        v[0] = 1.0
-    c = pybridge.view(pa.array([1, None]))
-    assert isinstance(c, pybridge.Column) and c.null_count == 1
-    assert repr(c) == "<pybridge column of 2 'l', 1 nulls>" and c[0:1] == [1]
-
-
-def test_moments_with_a_time_zone_come_in_utc(pa):
-    x = pybridge.eval("pa.array([0, None], pa.timestamp('us', 'Europe/Rome'))", {"pa": pa})
-    moment = pybridge.view(x)[0]
-    assert moment.isoformat() == "1970-01-01T00:00:00+00:00" and pybridge.view(x)[1] is None
-
-
-@pytest.mark.parametrize(
-    "text", ["pa.array([1], pa.decimal128(5, 2))", "pa.array([1], pa.time32('s'))"]
-)
-def test_other_types_are_refused_by_name(pa, text):
-    with pytest.raises(pybridge.ConversionError, match="have no host form"):
-        pybridge.view(pybridge.eval(text, {"pa": pa}))
-
-
-def test_a_table_is_a_dict_of_columns(pa):
-    table = pybridge.eval(
-        "pa.concat_tables([pa.table({'a': [1, 2], 'b': ['x', None]})] * 3)", {"pa": pa}
-    )
-    columns = pybridge.view(table)
-    assert list(columns) == ["a", "b"]
-    assert columns["a"].tolist() == [1, 2] * 3 and columns["b"].tolist() == ["x", None] * 3
-    batch = pybridge.eval("pa.record_batch({'a': [1, 2], 'b': [1.5, None]})[1:]", {"pa": pa})
-    columns = pybridge.view(batch)
-    assert columns["a"].tolist() == [2] and columns["b"].tolist() == [None]
-    empty = pybridge.view(pybridge.eval("pa.table({'a': pa.array([], pa.int8())})", {"pa": pa}))
-    assert empty["a"].tolist() == []
-
 
 @pytest.mark.parametrize(
     ("module", "text", "expected"),
@@ -227,25 +151,6 @@ def test_frames_of_polars_and_pandas(pa, module, text, expected):
     v = pybridge.view(x)
     found = {k: c.tolist() for k, c in v.items()} if isinstance(v, dict) else v.tolist()
     assert found == expected
-
-
-def test_columns_keep_their_memory_and_let_it_go(pa):
-    allocated = pa.total_allocated_bytes
-    settled()
-    before = allocated()
-    c = pybridge.view(
-        pybridge.eval("pa.array([str(i) if i % 2 else None for i in range(10**5)])", {"pa": pa})
-    )
-    settled()
-    assert allocated() - before > 100_000
-    assert c[99_999] == "99999" and c[0] is None
-    c.release()
-    with pytest.raises(ValueError, match="released"):
-        c[0]
-    assert repr(c) == "<released pybridge column>"
-    del c
-    settled()
-    assert allocated() - before < 100_000
 
 
 def test_host_memory_is_an_arrow_array(pa):

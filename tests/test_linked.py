@@ -409,7 +409,8 @@ def test_a_cycle_inside_the_guest_is_collected(leakfree):
     for _ in range(10):
         x: list = []
         x.append({"x": x})
-        run("lambda x: [x]", x)
+        assert run("lambda x: x[0]['x'] is x", x)
+        assert run("lambda x: [x]", x)[0] is x
         del x
 
 

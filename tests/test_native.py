@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import random
 import struct
@@ -13,7 +12,7 @@ import children
 import pytest
 
 import pybridge
-from pybridge import _native, _runtime
+from pybridge import _native
 from pybridge._core import ffi, lib
 
 
@@ -338,86 +337,6 @@ def ctypes():
     return pybridge.import_module("ctypes")
 
 
-def test_a_function_of_ctypes(ctypes):
-    pow_ = ctypes.CDLL("libm.so.6").pow
-    with pytest.raises(
-        _error(), match="does not say what it takes and gives: set its argtypes"
-    ):
-        pybridge.native(pow_)
-    assert pybridge.native(pow_, "double(double, double)")(2.0, 10.0) == 1024.0
-    pow_.argtypes, pow_.restype = [ctypes.c_double, ctypes.c_double], ctypes.c_double
-    f = pybridge.native(pow_)
-    assert isinstance(f, ffi.CData)
-    assert f(2, 0.5) == math.sqrt(2.0)
-    with pytest.raises(_error(), match=r"is double\(double, double\), not double\(double\)"):
-        pybridge.native(pow_, "double(double)")
-    with pytest.raises(pybridge.BridgeError, match="not a C signature"):
-        pybridge.native(pow_, "doble(double)")
-    frexp = ctypes.CDLL("libm.so.6").frexp
-    frexp.argtypes, frexp.restype = (
-        [ctypes.c_double, ctypes.POINTER(ctypes.c_int)],
-        ctypes.c_double,
-    )
-    exponent = ffi.new("int *")
-    assert (pybridge.native(frexp)(12.0, exponent), exponent[0]) == (0.75, 4)
-    strlen = ctypes.CDLL("libc.so.6").strlen
-    strlen.argtypes, strlen.restype = [ctypes.c_char_p], ctypes.c_size_t
-    assert pybridge.native(strlen)(b"hello") == 5
-
-
-def test_ctypes_functions_that_cannot_be_called_say_why(ctypes):
-    f = ctypes.CDLL("libm.so.6").pow
-    f.argtypes = [ctypes.py_object, ctypes.c_double]
-    with pytest.raises(_error(), match="ctypes type 'py_object' is not passed here"):
-        pybridge.native(f)
-    f.argtypes = [ctypes.c_longdouble]
-    with pytest.raises(_error(), match="long double is not passed here"):
-        pybridge.native(f)
-    f.errcheck = pybridge.eval("lambda result, f, args: result")
-    with pytest.raises(_error(), match="errcheck"):
-        pybridge.native(f)
-
-
-def test_a_python_callback_of_ctypes_is_called_and_keeps_its_function(ctypes):
-    make = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
-    f = pybridge.native(make(pybridge.eval("lambda x: 2 * x")))
-    gc.collect()
-    pybridge.eval("__import__('gc').collect()")
-    assert [f(x) for x in (1.0, 2.5)] == [2.0, 5.0]
-
-
-def test_a_function_that_needs_the_gil_has_it_and_raises(ctypes):
-    double = ctypes.PYFUNCTYPE(ctypes.c_double, ctypes.c_double)
-    good = pybridge.native(double(pybridge.eval("lambda x: x + 1")))
-    assert not isinstance(good, ffi.CData)
-    assert good(1.0) == 2.0
-    python = ctypes.PyDLL(_runtime.guest.library)
-    python.PyErr_BadArgument.argtypes = python.Py_GetRecursionLimit.argtypes = []
-    assert pybridge.native(python.Py_GetRecursionLimit)() >= 1000
-    bad = pybridge.native(python.PyErr_BadArgument)
-    for _ in range(3):
-        with pytest.raises(TypeError, match="bad argument type for built-in operation"):
-            bad()
-    assert pybridge.eval("1 + 1") == 2
-    with pytest.raises(TypeError):
-        good("x")
-    results = []
-    thread = threading.Thread(target=lambda: results.append(good(5.0)))
-    thread.start()
-    thread.join()
-    assert results == [6.0]
-
-
-def test_addresses_need_a_signature_and_code(ctypes):
-    address = ctypes.cast(ctypes.CDLL("libm.so.6").cos, ctypes.c_void_p).value
-    assert pybridge.native(address, "double(double)")(0.0) == 1.0
-    with pytest.raises(TypeError, match="an address needs a signature"):
-        pybridge.native(address)
-    for wrong in (0, -1, 1, 12345, 1 << 70, int(ffi.cast("intptr_t", ffi.new("int *")))):
-        with pytest.raises(_error(), match="no code is at address"):
-            pybridge.native(wrong, "double(double)")
-
-
 def test_a_lowlevel_callable_gets_its_user_data(ctypes):
     scipy = module("scipy")
     frexp = ctypes.CDLL("libm.so.6").cos
@@ -456,16 +375,6 @@ def test_a_cfunc_of_numba():
     numba = module("numba")
     f = numba.cfunc("float64(float64, int64)")(pybridge.eval("lambda x, n: x * n"))
     assert pybridge.native(f)(1.5, 4) == 6.0
-
-
-def test_the_guest_object_lives_as_long_as_its_function(ctypes, leakfree):
-    functions = []
-    for i in range(5):
-        make = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
-        functions.append(pybridge.native(make(evaluate("lambda x: x + i", i=i))))
-    gc.collect()
-    assert [f(1.0) for f in functions] == [1.0, 2.0, 3.0, 4.0, 5.0]
-    del functions, make
 
 
 def test_native_calls_from_many_threads(np):

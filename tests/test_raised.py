@@ -431,9 +431,9 @@ def test_cause_and_context(make, arrive):
 
 @pytest.mark.parametrize("cause", [False, True], ids=["context", "cause and context"])
 def test_a_chain_of_10000_links_is_followed_a_bounded_way(make, cause):
-    begin = time.monotonic()
+    begin = time.process_time()
     error = raised(make("chain"), 10_000, cause)
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5
     n = 0
     while error is not None:
         assert error.args == (9_999 - n,)
@@ -460,9 +460,9 @@ def test_shared_causes_are_converted_once(make):
         "        e = new\n"
         "    raise e"
     )
-    begin = time.monotonic()
+    begin = time.process_time()
     error = raised(pybridge.eval("diamond"))
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5
     assert error.__context__.__context__ is error.__cause__
 
 

@@ -298,11 +298,65 @@ def test_scope_of_a_callback_does_not_release_what_the_caller_uses(make):
 
 
 def test_a_scopes_statistics_are_exact(make, leakfree):
-    for _ in range(200):
+    def use():
         with pybridge.scope():
             x = make("Counted()")
             x.payload = [1]
             x.payload.append(2)
+            assert x.payload == [1, 2]
+
+    use()
+    settle()
+    before = pybridge.statistics().handles_open
+    for _ in range(200):
+        use()
+    settle()
+    assert pybridge.statistics().handles_open == before
+
+
+def test_a_collection_at_the_recursion_limit_stops_no_releasing():
+    """There neither a finalizer nor a callback of the collector could be run."""
+    result = children.run(
+        """
+        import gc
+        import pybridge
+        pybridge.exec('''
+        alive = 0
+        class Counted:
+            def __init__(self):
+                global alive
+                alive += 1
+            def __del__(self):
+                global alive
+                alive -= 1
+        def counted(): return alive
+        class Thing: pass
+        ''', ns := {})
+        Counted, counted, Thing = ns["Counted"], ns["counted"], ns["Thing"]
+        things = [Counted() for _ in range(64)]
+        gc.collect()
+        pybridge.statistics()               # they are old now
+        def down(at_the_limit):
+            try:
+                down(at_the_limit)
+            except RecursionError:
+                if len(at_the_limit) < 20:          # frames
+                    at_the_limit.append(True)
+                    gc.collect()
+                raise
+        try: down([])
+        except RecursionError: pass
+        def use():
+            for _ in range(2000): Thing()   # new chunks are needed
+        use()                               # knows of these collections
+        del things
+        for _ in range(10):
+            gc.collect()
+            use()
+        assert counted() < 8, counted()     # neighbours of what lives
+        """
+    )
+    assert result.err == "", result.text()
 
 
 # ---- destructors -------------------------------------------------------------------------

@@ -87,12 +87,10 @@ def test_a_terminal_has_interrupts_and_completion(tmp_path):
         expect(b">>> ")
         os.write(terminal, b"%guest\r")
         expect(b"guest>>> ")
-        os.write(terminal, b"import time; print('begun'); time.sleep(20)\r")
+        os.write(terminal, b"import time; print('begun'); time.sleep(200)\r")
         expect(b"begun\r\n")
-        begin = time.monotonic()
         os.write(terminal, b"\x03")
         expect(b"KeyboardInterrupt")
-        assert time.monotonic() - begin < 5
         expect(b"guest>>> ")
         os.write(terminal, b"spam_and_eggs = 42\r")
         expect(b"guest>>> ")

@@ -6,7 +6,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 
 import children
@@ -87,26 +86,31 @@ def python(*arguments, **options):
     )  # fmt: skip
 
 
-def same(*how, **options):
-    expected = python(*how, **options)
-    found = python("-m", "pybridge", "run", *how, **options)
-    assert (found.returncode, found.stdout) == (expected.returncode, expected.stdout)
-    if sys.implementation.name == "pypy" or "<module>" not in expected.stderr:
-        assert found.stderr == expected.stderr
+def both(*how, **options):
+    """Status, output and errors of a plain run, and of one by pybridge."""
+    plain = python(*how, **options)
+    bridged = python("-m", "pybridge", "run", *how, **options)
+    # A CPython's traceback begins with the frames that ran the program.
+    errors = sys.implementation.name == "pypy" or "<module>" not in plain.stderr
+    return [(run.returncode, run.stdout, errors and run.stderr) for run in (plain, bridged)]
 
 
 @pytest.mark.parametrize("how", HOWS)
 def test_a_program_sees_and_does_what_it_does_in_a_plain_run(files, how):
-    same(*how.split(), cwd=files)
+    plain, bridged = both(*how.split(), cwd=files)
+    assert bridged == plain
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_so_does_a_program_on_the_command_line(files, text):
-    same("-c", text, "x", cwd=files)
+    plain, bridged = both("-c", text, "x", cwd=files)
+    assert bridged == plain
 
 
 def test_so_does_a_program_on_standard_input(files):
-    same("-", "x", cwd=files, input="import sys; print(sys.argv, __name__, sys.path[0])")
+    text = "import sys; print(sys.argv, __name__, sys.path[0])"
+    plain, bridged = both("-", "x", cwd=files, input=text)
+    assert bridged == plain
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -118,12 +122,16 @@ def test_a_signal_ends_guest_code_as_it_ends_a_plain_run(tmp_path, number):
     child = subprocess.Popen(
         [sys.executable, "-m", "pybridge", "run", "program.py"], cwd=tmp_path, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),    # nohup ignores it
     )  # fmt: skip
-    assert child.stdout.readline() == "begun\n"
-    begin = time.monotonic()
-    child.send_signal(number)
-    out, err = child.communicate(timeout=30)
+    try:
+        assert child.stdout.readline() == "begun\n"
+        child.send_signal(number)
+        out, err = child.communicate(timeout=30)
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+        child.stderr.close()
     if number == signal.SIGINT:
         # PyPy 3.9 does not run atexit functions then, in a plain run neither.
         assert out == ("" if sys.implementation.name == "pypy" else "bye\n")
@@ -131,7 +139,6 @@ def test_a_signal_ends_guest_code_as_it_ends_a_plain_run(tmp_path, number):
         assert err.count("KeyboardInterrupt") == 1 and err.startswith("Traceback")
     else:
         assert (child.returncode, out, err) == (-number, "", "")
-    assert time.monotonic() - begin < 5
 
 
 @pytest.mark.parametrize(

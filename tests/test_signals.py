@@ -76,13 +76,13 @@ def test_guest_code_is_interrupted_once_and_at_once(python):
     for f in (ns["loop"], ns["sleep"], callback_loop, callback_sleep, deep):
         came, took, _ = interrupt(f)
         assert came == 1, (f, came)
-        assert took < 1, (f, took)
+        assert took < 5, (f, took)
         print(getattr(f, "__name__", f), f"{took * 1000:.1f} ms", end="; ")
     # The guest can catch it.
     for f in (ns["loop"], ns["sleep"]):
         came, took, answer = interrupt(lambda: ns["catch"](f))
         assert (came, answer) == (0, "caught"), (came, answer)
-        assert took < 1, took
+        assert took < 5, took
     # The traceback shows guest and host frames.
     import traceback
     threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import platform
 
+import guests
 import pytest
 import traces
 
 import pybridge
 
-pytestmark = pytest.mark.skipif(
-    platform.python_implementation() != "PyPy", reason="traces are PyPy's"
-)
+pytestmark = [
+    pytest.mark.skipif(platform.python_implementation() != "PyPy", reason="traces are PyPy's"),
+    guests.once,
+]
 
 
 @pytest.fixture

@@ -205,9 +205,9 @@ def test_what_nobody_wants_to_see_costs_little(code):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         code.many(100)
-        begin = time.perf_counter()
+        begin = time.process_time()
         code.many(2000)
-        assert time.perf_counter() - begin < 2
+        assert time.process_time() - begin < 2
 
 
 def test_numpys_are_about_the_hosts_line():

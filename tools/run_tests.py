@@ -7,22 +7,30 @@
 
     run_tests.py [--only=pypy|second|cpython] [-- pytest's arguments]
 
-The guest is told in PYBRIDGE_PYTHON.  As many runs as there are cores go on at once; what
-one prints is shown when it has ended.  The totals at the end are those of pytest's own
-reports; a run that left no report (a crash, a timeout) counts as failed.
+The guest is told in PYBRIDGE_PYTHON.  The test files are dealt out to *shares*, each run by
+a pytest of its own, as many at once as there are cores.  Not only for the cores' sake: the
+tests collect garbage more than a thousand times, and a collection costs what has been
+loaded and compiled so far.  With arguments for pytest there is one share a pair.
+
+What a share prints is shown when it failed; all of it is in .build/test-*.log.  The totals
+at the end are those of pytest's own reports; a share that left no report (a crash, a
+timeout) counts as failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import collections
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cpythons
@@ -30,6 +38,9 @@ from environments import CPHOST, GUEST, HOST, ROOT, WORK
 
 # Modules whose tests need no guest: a second run on the same host would say nothing new.
 OF_THE_HOST = ["build", "children", "discover", "errors", "host", "layers", "probe", "settings"]
+# Files that take long, each a share of its own; those that take longest begin first.
+LONG = ["environment", "attach", "release", "signals"]
+FILES = 9  # of a share of the others
 
 
 @dataclass(frozen=True)
@@ -45,16 +56,36 @@ class Pair:
         return bool(self.host and self.guest)
 
 
+@dataclass(frozen=True)
+class Share:
+    pair: Pair
+    name: str
+    files: list[str]
+
+
 @dataclass
 class Totals:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    reasons: collections.Counter[str] = field(default_factory=collections.Counter)
+    """Of the skipped."""
+    trouble: list[str] = field(default_factory=list)
+    """What went wrong beside failed tests."""
+    seconds: float = 0
+    """Those of all processes, one after the other."""
+
+    @property
+    def bad(self) -> bool:
+        return bool(self.failed or self.trouble)
 
     def add(self, other: Totals) -> None:
         self.passed += other.passed
         self.failed += other.failed
         self.skipped += other.skipped
+        self.reasons.update(other.reasons)
+        self.trouble += other.trouble
+        self.seconds += other.seconds
 
     def __str__(self) -> str:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
@@ -86,30 +117,47 @@ def pairs() -> list[Pair]:
     return found
 
 
-def read_report(report: Path) -> Totals:
-    suite = ElementTree.parse(report).getroot()
-    total, failed, skipped = (
-        sum(int(part.get(key, "0")) for part in suite.iter("testsuite") for key in keys)
-        for keys in (["tests"], ["failures", "errors"], ["skipped"])
-    )
-    return Totals(total - failed - skipped, failed, skipped)
-
-
-def run(pair: Pair, arguments: list[str], log: Path | None) -> tuple[Totals, str]:
-    """The totals, and what went wrong beside failed tests ('' when nothing did).  What pytest
-    prints goes to `log`, or straight out."""
-    report = WORK / f"report-{pair.name}.xml"
-    report.unlink(missing_ok=True)
-    command = [str(pair.host), "-m", "pytest", f"--junitxml={report}"]
-    command += ["-o", f"cache_dir={WORK / ('pytest-' + pair.name)}"]
+def shares(pair: Pair) -> list[Share]:
+    """All test files of a pair, the long ones first."""
+    names = sorted(path.stem[len("test_") :] for path in ROOT.glob("tests/test_*.py"))
     if pair.name == "second":
-        command += [f"--ignore=tests/test_{name}.py" for name in OF_THE_HOST]
-    command += arguments
+        names = [name for name in names if name not in OF_THE_HOST]
+    others = [name for name in names if name not in LONG]
+    count = -(-len(others) // FILES)
+    parts = [[name] for name in LONG if name in names]
+    parts += [others[i::count] for i in range(count)]
+    return [
+        Share(pair, f"{pair.name}-{i}", [f"tests/test_{name}.py" for name in part])
+        for i, part in enumerate(parts, 1)
+    ]
+
+
+def read_report(report: Path) -> Totals:
+    totals = Totals()
+    for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+        tests, failures, errors, skipped = (
+            int(suite.get(key, "0")) for key in ("tests", "failures", "errors", "skipped")
+        )
+        totals.failed += failures + errors
+        totals.skipped += skipped
+        totals.passed += tests - failures - errors - skipped
+        totals.reasons.update(skip.get("message", "") for skip in suite.iter("skipped"))
+    return totals
+
+
+def run(share: Share, arguments: list[str], log: Path | None) -> Totals:
+    """What pytest prints goes to `log`, or straight out."""
+    report = WORK / f"report-{share.name}.xml"
+    report.unlink(missing_ok=True)
+    command = [str(share.pair.host), "-m", "pytest", f"--junitxml={report}"]
+    command += ["-o", f"cache_dir={WORK / ('pytest-' + share.name)}"]
+    command += arguments + share.files
     environment = dict(
         os.environ,
-        PYBRIDGE_PYTHON=str(pair.guest),
-        PYBRIDGE_DEMOS_OUT=str(WORK / f"demos-{pair.name}"),
+        PYBRIDGE_PYTHON=str(share.pair.guest),
+        PYBRIDGE_DEMOS_OUT=str(WORK / f"demos-{share.pair.name}"),
     )
+    begin = time.monotonic()
     if log is None:
         status = subprocess.run(command, cwd=ROOT, env=environment).returncode
     else:
@@ -121,13 +169,36 @@ def run(pair: Pair, arguments: list[str], log: Path | None) -> tuple[Totals, str
         totals = read_report(report)
     except (OSError, ElementTree.ParseError):
         totals = Totals()
+    totals.seconds = time.monotonic() - begin
     if status < 0:
-        return totals, f"killed by {signal.Signals(-status).name}"
-    if status == 5:
-        return totals, "no tests ran"
-    if status not in (0, 1) or (status == 1 and not totals.failed):
-        return totals, f"pytest ended with status {status}"
-    return totals, ""
+        totals.trouble = [f"{share.name} was killed by {signal.Signals(-status).name}"]
+    elif status == 5:
+        totals.trouble = [f"{share.name}: no tests ran"]
+    elif status not in (0, 1) or (status == 1 and not totals.failed):
+        totals.trouble = [f"{share.name}: pytest ended with status {status}"]
+    return totals
+
+
+def run_all(chosen: list[Share], arguments: list[str]) -> Iterator[tuple[Share, Totals]]:
+    """As many at once as there are cores.  What one prints is shown if it is the only one, or
+    has failed."""
+
+    def one(share: Share) -> Totals:
+        log = WORK / f"test-{share.name}.log" if len(chosen) > 1 else None
+        totals = run(share, arguments, log)
+        files = " ".join(re.sub(r"tests/test_|\.py", "", file) for file in share.files)
+        text = f"== {share.name}: {totals}, {totals.seconds:.0f} s: {files}"
+        if log and (totals.bad or arguments):
+            text += "\n" + log.read_text(encoding="utf-8", errors="replace")
+        print(text, flush=True)
+        return totals
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        try:
+            yield from zip(chosen, pool.map(one, chosen))
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def main() -> None:
@@ -136,35 +207,37 @@ def main() -> None:
     parser.add_argument("arguments", nargs="*", help="for pytest")
     options = parser.parse_args()
 
-    chosen = [pair for pair in pairs() if options.only in ("", pair.name)]
-    present = [pair for pair in chosen if pair.present]
-    alone = len(present) < 2
-
-    def timed(pair: Pair) -> tuple[Totals, str, float]:
-        log = None if alone else WORK / f"test-{pair.name}.log"
+    # pytest compiles the test files for its assertions: 0.7 s each on PyPy, if not kept.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    found = [pair for pair in pairs() if options.only in ("", pair.name)]
+    present = [pair for pair in found if pair.present]
+    if options.arguments:
+        chosen = [Share(pair, pair.name, []) for pair in present]
+    else:
+        chosen = [share for pair in present for share in shares(pair)]
+        chosen.sort(key=lambda share: int(share.name.split("-")[1]))
+    for pair in present:
         print(f"== {pair.name}: {pair.text}", flush=True)
-        start = time.monotonic()
-        totals, trouble = run(pair, options.arguments, log)
-        if log is not None:
-            text = log.read_text(encoding="utf-8", errors="replace")
-            print(f"\n== {pair.name}: {pair.text}\n{text}", flush=True)
-        return totals, trouble, time.monotonic() - start
-
-    lines, sum_of_all, bad = [], Totals(), bool(options.only) and not present
     begin = time.monotonic()
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        results = dict(zip((pair.name for pair in present), pool.map(timed, present)))
-    for pair in chosen:
-        if not pair.present:
-            lines.append(f"{pair.name:8} left out: {pair.text}")
-            continue
-        totals, trouble, took = results[pair.name]
-        sum_of_all.add(totals)
-        bad = bad or bool(trouble or totals.failed)
-        words = [f"{pair.name:8} {totals}, {took:.0f} s", pair.text, trouble.upper()]
-        lines.append("; ".join(filter(None, words)))
+    results = {pair.name: Totals() for pair in present}
+    for share, totals in run_all(chosen, options.arguments):
+        results[share.pair.name].add(totals)
 
-    print("\n" + "\n".join(lines))
+    for pair in present:
+        for reason, count in sorted(results[pair.name].reasons.items()):
+            print(f"{pair.name:8} {count:4} skipped: {reason}")
+    print()
+    for pair in found:
+        if not pair.present:
+            print(f"{pair.name:8} left out: {pair.text}")
+            continue
+        totals = results[pair.name]
+        words = [f"{pair.name:8} {totals}, {totals.seconds:.0f} s", pair.text]
+        print("; ".join(words + [trouble.upper() for trouble in totals.trouble]))
+    sum_of_all = Totals()
+    for totals in results.values():
+        sum_of_all.add(totals)
+    bad = sum_of_all.bad or bool(options.only and not present)
     verdict = "FAILED" if bad else "ok"
     seconds = f"{time.monotonic() - begin:.0f} s"
     print(f"test: {verdict}: {sum_of_all} in {len(results)} combinations, {seconds}")

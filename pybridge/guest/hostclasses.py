@@ -64,7 +64,13 @@ class HostType(abc.ABCMeta):
                 _make_inheritable(base)
         named = cls.__name__, cls.__qualname__, cls.__module__
         mirrors = tuple(base for base in bases if isinstance(base, HostType))
-        _host.derive([cls], named, cls.__doc__, mirrors, _namespace(cls), **keywords)
+        found = _namespace(cls)
+        _host.derive([cls], named, cls.__doc__, mirrors, found, **keywords)
+        if "__getattribute__" not in namespace:
+            names = {n for n, kind in found if kind != "data" and not n.startswith("__")}
+            names.update(*[_hidden.get(id(base), ()) for base in cls.__mro__])
+            _hidden[id(cls)] = names
+            type.__setattr__(cls, "__getattribute__", _own_first(names))
         return cls
 
     def __init__(cls, name, bases, namespace, **keywords):
@@ -83,11 +89,18 @@ class HostType(abc.ABCMeta):
             type.__setattr__(cls, name, value)
         elif _HOST in cls.__dict__:
             _host.set(cls, name, value)
+            if cls in _derived:
+                type.__setattr__(cls, name, value)
+                for sub in _derived:
+                    if type.__subclasscheck__(cls, sub):
+                        _hidden.setdefault(id(sub), set()).add(name)
         else:
             type.__setattr__(cls, name, value)
 
     def __delattr__(cls, name):
         _host.delete(cls, name)
+        if cls in _derived and name in cls.__dict__:
+            type.__delattr__(cls, name)
 
     def __dir__(cls):
         return list(_host.dir(cls))
@@ -274,6 +287,21 @@ def host_value(cls, carrier, value):
 # pybridge/_hostderive.py.  Both live for ever.
 
 _derived = set()
+_hidden = {}  # by id: names of a class that an attribute of an object hides
+
+
+def _own_first(names):
+    """An object's own attributes are the host's, where the guest's look-up does not find them
+    before it finds what the class has under that name."""
+
+    def __getattribute__(self, name):
+        if name in names:
+            found = _host.own(self, name)
+            if found:
+                return found[0]
+        return object.__getattribute__(self, name)
+
+    return __getattribute__
 
 
 class _Inherited:

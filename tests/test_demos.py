@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import children
+import guests
 import pytest
 
 from pybridge import _discover
@@ -86,6 +87,7 @@ def test_a_torch_module_of_the_host_learns():
     assert "Net(True) in 61 calls" in line and float(loss) < 0.2 and float(right) > 80
 
 
+@guests.once
 def test_an_estimator_of_the_host_is_cloned_and_searched():
     guest_needs("sklearn")
     line = run_demo("pipeline.py")

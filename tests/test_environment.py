@@ -206,6 +206,7 @@ def test_a_data_folder_that_cannot_be_written_is_said(world):
     assert len(done.stderr.splitlines()) == 1
 
 
+@guests.once
 def test_install_makes_the_default_environment_which_is_found_from_then_on(world):
     folder, _ = world
     done = command(world, "install", "--json", "pb_one<2")

@@ -2,7 +2,7 @@
 """Make the virtual environments that are named as arguments, and build pybridge in them.
 
     host     .venv-host    PyPy (the interpreter that runs this), pybridge, the tests' tools
-    guest    .venv-guest   a CPython with numpy, scipy, matplotlib, statsmodels
+    guest    .venv-guest   a CPython with numpy, scipy, matplotlib and others
     cphost   .venv-cphost  a CPython of another version than the guest, pybridge, the
                            tests' tools; left out when the machine has no second CPython
     tools    .venv-tools   ruff and mypy for `make check`

@@ -34,7 +34,7 @@ def _bind(cls: type, name: str, x: Any) -> Any:
 
 def _own(x: Any, name: str) -> tuple[Any, ...]:
     """What object `x` has by itself under that name, or ()."""
-    space = getattr(x, "__dict__", ())
+    space = getattr(x, "__dict__", {})
     return (space[name],) if name in space else ()
 
 

@@ -276,9 +276,10 @@ def test_numbers_are_used_again(quad, leakfree):
             quad(pybridge.lowlevel(lambda x: x, ONE), 0.0, 1.0)
         for _ in range(3):
             gc.collect()
+            pybridge.eval("__import__('gc').collect()")
             pybridge.statistics()
         sizes.append(len(_lowlevel._functions))
-    assert sizes[-3] == sizes[-1], sizes
+    assert sizes[-1] - sizes[2] < 40, sizes  # 280 were made meanwhile
 
 
 def test_what_cannot_be_a_c_function_is_refused():

@@ -17,7 +17,7 @@ ENVIRONMENTS := $(HOST_PYTHON) tools/environments.py
 HOST := .venv-host/bin/python
 GUEST := $(CURDIR)/.venv-guest/bin/python
 
-.PHONY: help demo gallery test check format bench build system clean distclean
+.PHONY: help demo gallery test check docs format bench build system clean distclean
 .NOTPARALLEL:
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo 'make gallery    run the example scripts of scikit-learn, scikit-image and statsmodels'
 	@echo '                with and without the bridge; ARGS="--sample 30" for some of them'
 	@echo 'make check      format, lint, types, and the C core by itself, warnings as errors'
+	@echo 'make docs       build the site of docs/, warnings as errors'
 	@echo 'make format     rewrite the Python files as `make check` wants them'
 	@echo 'make bench      print the table of ratios to native CPython'
 	@echo 'make build      only set up and compile'
@@ -51,6 +52,10 @@ check: system
 	@$(ENVIRONMENTS) tools
 	@tools/check
 
+docs: system
+	@$(ENVIRONMENTS) host docs
+	@tools/docs
+
 format: system
 	@$(ENVIRONMENTS) tools
 	.venv-tools/bin/ruff check --fix .
@@ -67,9 +72,9 @@ system:
 	@tools/system
 
 clean:
-	rm -rf .build build dist pybridge.egg-info pybridge/_core.*.so demos/out
+	rm -rf .build build dist pybridge.egg-info pybridge/_core.*.so demos/out docs/reference.md
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -path './.venv-*' -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv-host .venv-guest .venv-cphost .venv-tools .venv-gallery
+	rm -rf .venv-host .venv-guest .venv-cphost .venv-tools .venv-docs .venv-gallery

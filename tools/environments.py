@@ -6,6 +6,7 @@
     cphost   .venv-cphost  a CPython of another version than the guest, pybridge, the
                            tests' tools; left out when the machine has no second CPython
     tools    .venv-tools   ruff and mypy for `make check`
+    docs     .venv-docs    Sphinx for `make docs`
 
 Each keeps a record of what it was made from (`made.json` inside it).  What has not changed
 is not made again; `pybridge/*.py` is used in place, so a change there costs nothing.  A
@@ -150,7 +151,9 @@ def inputs_digest() -> str:
     return total.hexdigest()
 
 
-HOST, GUEST, CPHOST, TOOLS = map(Environment, ["host", "guest", "cphost", "tools"])
+HOST, GUEST, CPHOST, TOOLS, DOCS = map(
+    Environment, ["host", "guest", "cphost", "tools", "docs"]
+)
 
 
 def probe_setting(setting: str) -> cpythons.CPython | None:
@@ -206,17 +209,35 @@ def make_cphost() -> bool:
     return True
 
 
-def make_tools() -> None:
-    if not TOOLS.facts():
+def make_on_newest(environment: Environment, least: tuple[int, int]) -> None:
+    if not environment.facts():
         found = cpythons.find() + [p for p in [probe_setting("GUEST_PYTHON")] if p]
         chosen = max(found, key=lambda python: python.minor, default=None)
-        if not chosen or chosen.minor < (3, 10):
-            fail("tools: no CPython >= 3.10 with venv (Debian: python3 python3-venv)")
-        TOOLS.create(chosen.path, list(chosen.version))
-    TOOLS.install("tools.txt")
+        if not chosen or chosen.minor < least:
+            wanted = ".".join(map(str, least))
+            fail(
+                f"{environment.name}: no CPython >= {wanted} with venv (Debian: python3 "
+                "python3-venv)"
+            )
+        environment.create(chosen.path, list(chosen.version))
+    environment.install(f"{environment.name}.txt")
 
 
-MAKERS = {"host": make_host, "guest": make_guest, "cphost": make_cphost, "tools": make_tools}
+def make_tools() -> None:
+    make_on_newest(TOOLS, (3, 10))
+
+
+def make_docs() -> None:
+    make_on_newest(DOCS, (3, 11))
+
+
+MAKERS = {
+    "host": make_host,
+    "guest": make_guest,
+    "cphost": make_cphost,
+    "tools": make_tools,
+    "docs": make_docs,
+}
 
 
 @contextlib.contextmanager

@@ -39,8 +39,8 @@ from environments import CPHOST, GUEST, HOST, ROOT, WORK
 # Modules whose tests need no guest, or whatever guest there is: a second run on the same host
 # would say nothing new.
 OF_THE_HOST = [
-    "build", "children", "columns", "dates", "discover", "doctests", "doctor", "elements",
-    "errors", "gallery", "host", "layers", "layout", "loops", "main", "probe", "require",
+    "build", "children", "columns", "dates", "discover", "docs", "doctests", "doctor",
+    "elements", "errors", "gallery", "host", "layers", "layout", "loops", "main", "probe", "require",
     "script", "settings", "signature", "traces",
 ]  # fmt: skip
 # Files that take long, each a share of its own; those that take longest begin first.

@@ -100,7 +100,7 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
         if number == _AGAIN:
             error = _failed.pop(_thread.get_ident(), error)
         if mem.given != 0:  # one of the arguments could not be read
-            lib.pb_callback_ungive(mem)
+            lib.pb_frame_ungive(mem)
         _put_exception(frame, error)
     if frame.used:  # a frame of the core's is not at hand when a sweep wants its chunk
         frame.renew()

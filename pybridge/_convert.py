@@ -124,6 +124,7 @@ def put(frame: Frame, at: int, x: Any) -> int:
     elif isinstance(x, Handle):
         handle = x._pybridge_handle
         if handle == 0:
+            frame.abandon()
             raise closed(x)
         frame.ints[2 * at] = OBJECT
         frame.ints[2 * at + 1] = handle
@@ -193,10 +194,14 @@ def put_at_depth(frame: Frame, at: int, x: Any, kind: type, depth: int) -> int:
     if x is NotImplemented:
         frame.ints[2 * at] = NOTIMPLEMENTED
         return at + 1
-    encoder = encoders.get(kind)
-    if encoder is None:
-        encoder = encoder_of(x)
-    return encoder(frame, at, x)
+    try:
+        encoder = encoders.get(kind)
+        if encoder is None:
+            encoder = encoder_of(x)
+        return encoder(frame, at, x)
+    except BaseException:
+        frame.abandon()
+        raise
 
 
 def encoder_of(x: Any) -> Encoder:
@@ -219,6 +224,7 @@ def unconvertible(x: Any) -> ConversionError:
 
 def put_items(frame: Frame, at: int, tag: int, items: Any, depth: int) -> int:
     if depth >= _DEEPEST:
+        frame.abandon()
         raise ConversionError(
             f"a container nested deeper than {_DEEPEST} levels cannot cross to the guest: "
             "pass a flatter one",
@@ -242,6 +248,7 @@ def put_items(frame: Frame, at: int, tag: int, items: Any, depth: int) -> int:
             at = put(frame, at, item)
         done += 1
     if done != n:
+        frame.abandon()
         raise RuntimeError("a container changed its size while it crossed to the guest")
     return at
 
@@ -279,7 +286,8 @@ def take(frame: Frame, word: int) -> Any:
     elif word & 255 == OBJECT:
         x = adopt(frame, frame.ints[1], word >> 8)
         if frame.keep is not None:
-            check_read(frame)
+            end(frame)
+            return x
     elif word & 255 == STR:
         x = _text(frame, 0, word >> 8)
     else:
@@ -299,17 +307,7 @@ def _take_linked(frame: Frame, word: int) -> Any:
     if tag != LINK and tag != TUPLE and tag != FROZENSET and tag != SLICE and tag != VALUE:
         return take(frame, word)
     frame.links = links  # the result may be one of them, or hold it
-    try:
-        mem = frame.mem
-        x, _ = get(frame, mem.cells, ffi.cast("double *", mem.cells), 0)
-    finally:
-        frame.links = None
-    if mem.capacity != BASE:
-        lib.pb_frame_shrink(mem)
-    if frame.keep is not None:
-        check_read(frame)
-    frames.append(frame)
-    return x
+    return read(frame, 0)
 
 
 @hidden
@@ -322,14 +320,38 @@ def _take_other(frame: Frame, word: int) -> Any:
     if tag == REFUSED:
         frames.append(frame)
         raise refusal(word >> 8)
+    return read(frame, 0)
+
+
+@hidden
+def read(frame: Frame, at: int) -> Any:
+    """The value of a result that begins at cell `at`; puts the frame back."""
+    ints = frame.mem.cells
+    try:
+        x, _ = get(frame, ints, ffi.cast("double *", ints), at)
+    except BaseException:
+        end(frame, failed=True)
+        raise
+    end(frame)
+    return x
+
+
+@hidden
+def end(frame: Frame, failed: bool = False) -> None:
+    """Put the frame back after a result of any number of cells has been read.  `failed`: not
+    all of it; otherwise, what a converter raised is raised now."""
     mem = frame.mem
-    x, _ = get(frame, mem.cells, ffi.cast("double *", mem.cells), 0)
+    frame.links = None
+    if failed:
+        frame.reset()
+        lib.pb_frame_ungive(mem)
     if mem.capacity != BASE:
         lib.pb_frame_shrink(mem)
-    if frame.keep is not None:
-        check_read(frame)
-    frames.append(frame)
-    return x
+    try:
+        if frame.keep is not None:
+            check_read(frame)
+    finally:
+        frames.append(frame)
 
 
 def _text(frame: Frame, offset: int, n: int) -> str:
@@ -360,7 +382,7 @@ def get(frame: Frame, ints: Any, doubles: Any, at: int) -> tuple[Any, int]:
         return False, at + 1
     tag = word & 255
     if tag == OBJECT:
-        ints[2 * at] = NONE  # it is ours from here on: see pb_callback_ungive
+        ints[2 * at] = NONE  # it is ours from here on: see pb_frame_ungive
         return adopt(frame, ints[2 * at + 1], word >> 8), at + 1
     if tag == STR:
         return _text(frame, ints[2 * at + 1], word >> 8), at + 1
@@ -373,7 +395,7 @@ def _get_other(frame: Frame, ints: Any, doubles: Any, at: int, tag: int, n: int)
         items, at = _get_items(frame, ints, doubles, at + 1, n)
         return tuple(items), at
     if tag in _HANDLES:
-        ints[2 * at] = NONE  # it is ours from here on: see pb_callback_ungive
+        ints[2 * at] = NONE  # it is ours from here on: see pb_frame_ungive
     if tag == HOST:
         return late.host_object(n, payload), at + 1
     if tag == SUBVALUE:
@@ -427,11 +449,12 @@ def _get_items(frame: Frame, ints: Any, doubles: Any, at: int, n: int) -> tuple[
 @hidden
 def check_read(frame: Frame) -> None:
     """After reading cells: raise what a converter raised."""
-    kept = frame.keep
-    if kept is not None:
-        frame.keep = None
-        if type(kept[0]) is Failed:
+    kept, frame.keep = frame.keep, None
+    if kept and type(kept[0]) is Failed:
+        try:
             raise kept[0].error
+        finally:
+            del kept  # on a CPython host its traceback would keep it
 
 
 def value_of(proxy: Any) -> Any:

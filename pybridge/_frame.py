@@ -105,6 +105,11 @@ class Frame:
         self.words = self.chunk.address
         self.used = 0
 
+    def abandon(self) -> None:
+        """It may be lost, and whoever still refers to it must not keep its handles."""
+        if self.used:
+            self.renew()
+
     def grow(self, cells: int, kept: int) -> None:
         """Make room for `cells` cells, keeping the first `kept`."""
         if lib.pb_frame_reserve(self.mem, cells, kept) != 0:

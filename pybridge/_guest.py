@@ -11,6 +11,7 @@ import os
 
 from pybridge._convert import CLASS, HEAVY, HOST, OBJECT, UNKNOWN, late, put, take
 from pybridge._core import lib
+from pybridge._errors import BridgeError
 from pybridge._frame import frame_get, frames
 from pybridge._handle import adopt_alone, settle
 from pybridge._host import hidden
@@ -113,8 +114,16 @@ def handle_of_call(name: str, *args: Any) -> int:
     frame = frame_get()
     n, names = put_arguments(frame, args, {})
     word = lib.pb_call(frame.mem, function._pybridge_handle, n, names)
+    return handle_in(frame, word)
+
+
+@hidden
+def handle_in(frame: Any, word: int) -> int:
+    """The handle (new) that a crossing left in `frame` as its result, which is raised if it is
+    an error; puts the frame back."""
     if word & 255 not in _HANDLES:
-        return take(frame, word)  # type: ignore[no-any-return]
+        take(frame, word)
+        raise BridgeError(f"the core answered with {word:#x} where an object was to come")
     if frame.keep is not None:
         if frame.links is not None and frame.mem.links_used:
             late.settle(frame)  # the result keeps containers

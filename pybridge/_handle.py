@@ -68,19 +68,17 @@ def adopt(frame: Frame, handle: int, number: int = _kinds.UNCLASSIFIED) -> Any:
 def _adopt_other(frame: Frame | None, handle: int, chunk: _release.Chunk, number: int) -> Any:
     """Of a class that may die, or whose objects are no proxies."""
     maker = makers.get(number)
-    if maker is not None:
-        proxy = _proxy(instances[_kinds.UNCLASSIFIED], handle, chunk)
-        try:
+    cls = _kinds.used(number) if maker is None else instances[_kinds.UNCLASSIFIED]
+    proxy = _proxy(cls or instances[_kinds.UNCLASSIFIED], handle, chunk)
+    try:
+        if maker is not None:
             return maker(handle, proxy)
-        except BaseException as error:
-            if frame is None:
-                raise
-            frame.keep = [Failed(error)]  # for check_read
-            return None
-    cls = _kinds.used(number)
-    if cls is None:
-        return reclassify[0](_proxy(instances[_kinds.UNCLASSIFIED], handle, chunk))
-    return _proxy(cls, handle, chunk)
+        return reclassify[0](proxy) if cls is None else proxy
+    except BaseException as error:
+        if frame is None:
+            raise
+        frame.keep = [Failed(error)]  # until all cells have been read
+        return None
 
 
 reclassify: list[Any] = [None]  # function(proxy) -> the object, set by _values

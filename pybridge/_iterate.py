@@ -17,9 +17,9 @@ list meanwhile may be seen late, by at most what was read ahead.
 
 from __future__ import annotations
 
-from pybridge._convert import STOP, encoders, get, put, take
+from pybridge._convert import STOP, encoders, end, get, put, take
 from pybridge._core import ffi, lib
-from pybridge._frame import BASE, Frame, frame_get, frames
+from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import makers
 from pybridge._host import hidden
 from pybridge._kinds import LIST_ITERATOR
@@ -84,12 +84,14 @@ class ListIterator:
         doubles = ffi.cast("double *", ints)
         fetched = []
         at = 1
-        for _ in range(word >> 8):
-            x, at = get(frame, ints, doubles, at)
-            fetched.append(x)
-        if mem.capacity != BASE:
-            lib.pb_frame_shrink(mem)
-        frames.append(frame)
+        try:
+            for _ in range(word >> 8):
+                x, at = get(frame, ints, doubles, at)
+                fetched.append(x)
+        except BaseException:
+            end(frame, failed=True)
+            raise
+        end(frame)
         self._pybridge_items = fetched
 
     def _pybridge_agree(self) -> Any:

@@ -32,7 +32,10 @@ objects: list[Any] = [None, None]  # number -> what the class itself is
 mortal: dict[int, Any] = {}  # number -> weak reference to what would be in both lists
 # Host class that is no mirror class -> the bare proxy of the guest class that it stands for
 guest_classes: dict[Any, Any] = {}
+# Not used at once: another thread may be between an answer of the core's that has the number
+# and making the proxy.
 _free: list[int] = []
+_RESTING = 64
 _dead: list[int] = []
 
 
@@ -43,8 +46,8 @@ def number_new() -> int:
         mortal.pop(number, None)
         lib.pb_kind_forget(number)
         _free.append(number)
-    if _free:
-        return _free.pop()
+    if len(_free) > _RESTING:
+        return _free.pop(0)
     instances.append(None)
     objects.append(None)
     return len(instances) - 1

@@ -35,7 +35,7 @@ from pybridge import _guest, _kinds, _methods, _values
 from pybridge._convert import encoders, fallbacks, late, put, take, value_of
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
-from pybridge._frame import Frame, frame_get, frames
+from pybridge._frame import Frame, frame_get
 from pybridge._handle import (
     adopt_alone,
     adopt_as,
@@ -144,9 +144,8 @@ def _unknown(proxy: Any) -> Any:
         cls = proxy
     else:
         frame = frame_get()
-        lib.pb_operate(frame.mem, lib.PB_TYPE, proxy._pybridge_handle)
-        cls = adopt_alone(frame.ints[1])
-        frames.append(frame)
+        word = lib.pb_operate(frame.mem, lib.PB_TYPE, proxy._pybridge_handle)
+        cls = adopt_alone(_guest.handle_in(frame, word))
     alive = _class_of(cls)
     x = value_of(proxy)
     if cls is not proxy:

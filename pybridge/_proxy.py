@@ -12,10 +12,10 @@ long as the proxy, and is released some time after (`_release`), or by `pybridge
 from __future__ import annotations
 
 from pybridge import _guest, _iterate, _kinds, _operators
-from pybridge._convert import STOP, check_read, get, put, take
-from pybridge._core import ffi, lib
+from pybridge._convert import STOP, put, read, take
+from pybridge._core import lib
 from pybridge._errors import ConversionError
-from pybridge._frame import BASE, frame_get, frames
+from pybridge._frame import frame_get, frames
 from pybridge._handle import Handle
 from pybridge._host import hidden
 from pybridge._names import interned, put_arguments
@@ -189,14 +189,7 @@ class _Pool:
             raise StopIteration
         if word & 255 != lib.PB_TUPLE:
             return take(frame, word)
-        ints = mem.cells
-        x, _ = get(frame, ints, ffi.cast("double *", ints), 1)
-        if mem.capacity != BASE:
-            lib.pb_frame_shrink(mem)
-        if frame.keep is not None:
-            check_read(frame)
-        frames.append(frame)
-        return x
+        return read(frame, 1)
 
     @hidden
     def __enter__(self) -> Any:

@@ -367,7 +367,10 @@ def _raise_guest(proxy: Any) -> Any:
     handled = sys.exc_info()[1]
     context = error.__context__
     if handled is None or context is None:
-        raise error
+        try:
+            raise error
+        finally:
+            del error, context, handled  # on a CPython host its traceback would keep it
     # Raising sets the context to what the host is handling; that belongs to the end of the
     # chain that the guest made.
     _chain_end(error, handled)
@@ -376,6 +379,8 @@ def _raise_guest(proxy: Any) -> Any:
     except BaseException:
         error.__context__ = context
         raise
+    finally:
+        del error, context, handled
 
 
 def _chain_end(error: BaseException, handled: BaseException) -> None:

@@ -11,7 +11,7 @@ import children
 import pytest
 
 import pybridge
-from pybridge import ConversionError
+from pybridge import ConversionError, _frame
 
 
 class Point:
@@ -265,3 +265,22 @@ def test_a_half_made_value_of_a_class_that_had_a_converter():
         assert pybridge.eval("__import__('fractions').Fraction(1, 2)") is None
     x = pybridge.eval("object.__new__(__import__('fractions').Fraction)")
     assert isinstance(x, pybridge.Proxy)
+
+
+@pytest.fixture
+def held(guest):
+    """As a traceback holds what its frames refer to, until after the test."""
+    return []
+
+
+def test_a_frame_that_an_error_loses_keeps_no_handles(same, held, leakfree):
+    def fail(x):
+        raise KeyError("own")
+
+    with pybridge.converters({Point: fail}):
+        for _ in range(10):
+            kept = pybridge.eval("object()")  # its handle goes to the same frame
+            held.extend(_frame.frames)
+            with pytest.raises(KeyError):
+                same(Point(1, 2))
+            del kept

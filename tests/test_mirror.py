@@ -263,7 +263,8 @@ def test_numpys_scalars_are_numbers_of_the_host():
 # ---- lifetime ----------------------------------------------------------------------------
 
 
-def test_a_class_that_nobody_has_dies_on_both_sides():
+def test_a_class_that_nobody_has_dies_on_both_sides(monkeypatch):
+    monkeypatch.setattr(_kinds, "_RESTING", 5)
     make = pybridge.eval("lambda: type('Passing', (), {'__module__': 'nowhere'})")
     there = pybridge.eval(
         "lambda: sum(c.__name__ == 'Passing' for c in object.__subclasses__())"
@@ -285,6 +286,19 @@ def test_a_class_that_nobody_has_dies_on_both_sides():
         gc.collect()
         pybridge.statistics()
     assert len(_kinds.instances) <= numbers_used + 25
+
+
+def test_a_number_is_not_used_again_at_once(guest):
+    """Another thread may hold an answer of the core's with it, and be about to make a proxy."""
+    with _kinds.lock:
+        numbers = [_kinds.number_new() for _ in range(2 * _kinds._RESTING)]
+        first, last = numbers[: _kinds._RESTING + 1], numbers[_kinds._RESTING + 1 :]
+        _kinds._dead.extend(first)
+        used = {_kinds.number_new()}
+        _kinds._dead.extend(last)
+        used |= {_kinds.number_new() for _ in last}
+        assert not used & set(last)
+        _kinds._dead.extend(used)
 
 
 def test_a_class_is_made_again_for_an_object_that_outlived_it(m):

@@ -11,6 +11,7 @@ import re
 import sys
 import time
 import traceback
+import weakref
 
 import children
 import pytest
@@ -852,3 +853,32 @@ def test_a_hosts_exception_class_can_be_raised_and_caught_by_the_guest(make):
 
     assert pybridge.eval("catching")(Mine, fail) == "caught x"
     assert make("lambda c: c")(Mine) is Mine
+
+
+@pytest.mark.skipif(
+    sys.implementation.name != "cpython", reason="this host counts no references"
+)
+def test_an_exception_dies_with_its_last_reference(guest):
+    pybridge.exec(
+        "class Own(Exception): pass\ndef throw():\n    raise Own\ndef calling(f):\n    f()\n",
+        space := {},
+    )
+
+    class Ours(Exception):
+        pass
+
+    def fail():
+        raise Ours
+
+    gone = []
+    gc.disable()
+    try:
+        for action in (space["throw"], lambda: space["calling"](fail)):
+            try:
+                action()
+            except Exception as error:
+                gone.append(weakref.ref(error))
+        pybridge.statistics()  # the table of host objects hears of it in a sweep
+        assert [reference() for reference in gone] == [None, None]
+    finally:
+        gc.enable()

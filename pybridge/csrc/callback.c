@@ -119,18 +119,6 @@ failed:
     return -1;
 }
 
-/* The host could not read the arguments: drop those that it has not taken over. */
-void pb_callback_ungive(pb_frame *f)
-{
-    int64_t refused = 0;
-    pb_thread *t = pb_attach(&refused);
-    if (t == NULL)
-        return;
-    pb_ungive(f, 0, f->given);
-    f->given = 0;
-    pb_detach(t);
-}
-
 /* What the host left in the frame. new, or NULL with an error set */
 static pb_obj take_answer(pb_frame *f)
 {

@@ -113,7 +113,7 @@ typedef struct pb_frame {
     int64_t text_capacity;
     int64_t text_used;
     int64_t index;          /* of a callback's frame; -1 for the host's own */
-    int64_t given;          /* of a callback's frame: cells that may hold handles not yet taken */
+    int64_t given;          /* cells that may hold handles which the host has not yet taken */
     /* Host containers of this crossing (linked.c).  Afterwards: those that the guest keeps,
      * and in `numbers` which they were; there the host writes the numbers they get. */
     intptr_t *links;        /* owned */
@@ -184,6 +184,7 @@ int pb_frame_open(pb_frame *f, int64_t index);   /* 0, or -1 without memory */
 void pb_frame_close(pb_frame *f);
 int pb_frame_reserve(pb_frame *f, int64_t cells, int64_t kept);
 void pb_frame_shrink(pb_frame *f);               /* back to the base block */
+void pb_frame_ungive(pb_frame *f);               /* drop what the host did not come to read: value.c */
 
 /* Crossings: each gives the first word of the result, which is also in the cells. */
 /* nargs counts positional and keyword arguments; names: 0, or the handle that pb_names
@@ -275,7 +276,6 @@ int pb_release_handle(int64_t handle);
 int64_t pb_dropped_take(int64_t *numbers, int64_t most);
 int pb_kept_look(int64_t *numbers, int64_t n);
 int pb_kept_drop(int64_t number, int ended);
-void pb_callback_ungive(pb_frame *f);
 int64_t pb_callback_frames_park(int64_t *indices, int64_t most);
 void pb_callback_frames_unpark(void);
 

@@ -99,7 +99,9 @@ int64_t pb_arrow_read(pb_frame *f, intptr_t capsule, int next)
     arrow_schema *s = next ? NULL : calloc(1, sizeof *s);
     arrow_array *a = next ? calloc(1, sizeof *a) : NULL;
     if (stream == NULL || stream->release == NULL || (s == NULL && a == NULL)) {
-        if (stream != NULL)
+        if (stream != NULL && s == NULL && a == NULL)
+            (void)G.PyErr_NoMemory();
+        else if (stream != NULL)
             G.PyErr_SetString(*G.PyExc_ValueError, "this Arrow stream was consumed by somebody else");
         goto done;
     }

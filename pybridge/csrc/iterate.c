@@ -22,8 +22,9 @@ static void result_begin(pb_frame *f)
     f->text_used = 0;
 }
 
-static int64_t items_end(pb_thread *t, pb_frame *f, int64_t n)
+static int64_t items_end(pb_thread *t, pb_frame *f, int64_t n, int64_t at)
 {
+    f->given = at;
     int64_t word = n == 0 ? PB_STOP : PB_WORD(PB_TUPLE, n);
     f->cells[0] = f->base[0] = word;
     f->cells[1] = f->base[1] = pb_state.entered;    /* when the items were seen */
@@ -55,7 +56,7 @@ int64_t pb_next(pb_frame *f, intptr_t iterator)
         pb_ungive(f, 1, at);
         return crossing_end(t, f, NULL);
     }
-    return items_end(t, f, item != NULL);
+    return items_end(t, f, item != NULL, at);
 }
 
 /* Can pb_fetch read ahead from this object? */
@@ -86,5 +87,5 @@ int64_t pb_fetch(pb_frame *f, intptr_t iterator, int64_t seen, int64_t most)
     }
     if (n == 0 && most > 0)
         pb_xdrop(it->head.type->iternext(&it->head));   /* lets the iterator know its end */
-    return items_end(t, f, n);
+    return items_end(t, f, n, at);
 }

@@ -300,8 +300,9 @@ pb_obj pb_linked_take(pb_frame *f, int64_t *at, int64_t index, intptr_t handle, 
     } else {
         status = changed(o, kind, l);   /* by C code, when nobody looked */
     }
-    content = pb_take_at(f, at, depth);
-    if (status >= 0 && content != NULL) {
+    if (status >= 0)
+        content = pb_take_at(f, at, depth);
+    if (content != NULL) {
         if (status == 0)
             status = replace(o, kind, content);
         else if ((status = push(o, kind)) == 0)
@@ -655,9 +656,10 @@ int64_t pb_linked_start(pb_frame *f, intptr_t module)
             goto done;
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         pb_obj function = G.PyCFunction_NewEx(&methods[i], NULL, NULL);
-        if (function == NULL || G.PyObject_SetAttrString(m, methods[i].name, function) != 0)
+        int failed = function == NULL || G.PyObject_SetAttrString(m, methods[i].name, function) != 0;
+        pb_xdrop(function);
+        if (failed)
             goto done;
-        pb_drop(function);
     }
     pb_obj begin = G.PyObject_GetAttrString(m, "begin");
     if (begin != NULL)

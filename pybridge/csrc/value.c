@@ -390,6 +390,18 @@ void pb_ungive(pb_frame *f, int64_t from, int64_t to)
     }
 }
 
+/* The host could not read all cells: drop what it has not taken over. */
+void pb_frame_ungive(pb_frame *f)
+{
+    int64_t refused = 0;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return;
+    pb_ungive(f, 0, f->given);
+    f->given = 0;
+    pb_detach(t);
+}
+
 int pb_give(pb_frame *f, int64_t *at, pb_obj o /*steals*/)
 {
     int64_t from = *at;
@@ -431,6 +443,7 @@ int64_t pb_result(pb_frame *f, pb_obj o /*steals*/)
     }
     if (pb_give(f, &at, o) != 0)
         return pb_raised(f);
+    f->given = at;
     if (f->cells != f->base) {                  /* the result did: scalars are read here */
         f->base[0] = f->cells[0];
         f->base[1] = f->cells[1];

@@ -40,8 +40,8 @@ from environments import CPHOST, GUEST, HOST, ROOT, WORK
 # would say nothing new.
 OF_THE_HOST = [
     "build", "children", "columns", "dates", "discover", "docs", "doctests", "doctor",
-    "elements", "errors", "gallery", "host", "layers", "layout", "loops", "main", "probe", "require",
-    "script", "settings", "signature", "traces",
+    "elements", "errors", "gallery", "host", "layers", "layout", "loops", "main", "probe",
+    "require", "script", "settings", "signature", "traces",
 ]  # fmt: skip
 # Files that take long, each a share of its own; those that take longest begin first.
 LONG = ["environment", "attach", "release", "signals"]

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pybridge._probe import Guest
 
 RECORD = "pybridge.json"
+_ROOM = 30 << 20  # bytes that a new environment needs at least
 _COPIED = 2000  # characters of an installer's last output in an error
 
 # Runs in an interpreter that may be any CPython: which of the requirements does it not meet?
@@ -189,9 +190,13 @@ def _make(folder: str, base: Guest, packages: Sequence[str], note: dict[str, Any
         said(f"making {folder} with CPython {_text(base.version)}")
         status, output = _run([base.executable, "-m", "venv", folder], False)
         if status != 0:
+            remedy = "Debian has the module for it in the package python3-venv."
+            free = shutil.disk_usage(os.path.dirname(folder)).free
+            if free < _ROOM:  # ensurepip does not say so
+                remedy = f"The disk is full: {free >> 10} KiB are left."
             raise BridgeError(
                 f"{base.executable} cannot make a virtual environment ({_last(output)}).  "
-                "Debian has the module for it in the package python3-venv.",
+                + remedy,
                 code="PB120",
             )
         python = os.path.join(folder, "bin", "python")

@@ -24,6 +24,7 @@ from importlib.machinery import ModuleSpec
 from pybridge import _guest, _runtime, _spawned
 from pybridge._api import import_module
 from pybridge._errors import BridgeError
+from pybridge._host import hidden
 from pybridge._imported import GuestModule
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -86,6 +87,7 @@ class _Finder:
         self.names = names
         self.host = host
 
+    @hidden
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: Any = None
     ) -> ModuleSpec | None:
@@ -137,6 +139,7 @@ class _Finder:
         return iter(MetadataPathFinder.find_distributions(asked))
 
 
+@hidden
 def _begun(name: str) -> bool:
     """Start the guest to look for a module.  False while it is being started, by imports that
     this very start makes, and when it was closed.  One that does not start is an ImportError:

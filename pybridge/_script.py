@@ -206,6 +206,9 @@ def _end(error: BaseException, filename: str) -> None:
         while traceback is not None and traceback.tb_frame.f_code.co_filename != filename:
             traceback = traceback.tb_next
     error = error.with_traceback(traceback)  # none: it did not compile
+    if type(error) is ImportError and isinstance(error.__cause__, BridgeError):
+        error.__cause__ = None  # the message has all that the cause says
+        error.__suppress_context__ = True
     sys.excepthook(type(error), error, traceback)
     more = _finder.searched(error)
     if more:

@@ -265,3 +265,21 @@ def test_uv_is_used_when_it_is_there(world, tmp_path, guest):
         world, "install", "pb_one", PATH=path, UV_TOLD=str(told), PYBRIDGE_PYTHON=str(python)
     )
     assert told.read_text().split() == ["pip", "install", "--python", str(python), "pb_one"]
+
+
+def test_a_full_disk_is_said(world, tmp_path, guest):
+    """venv itself says only that ensurepip failed."""
+    folder, env = world
+    code = (
+        "import shutil, sys\n"
+        "from pybridge import _environment\n"
+        "_environment._run = lambda command, shown: (1, 'Error: no')\n"
+        "shutil.disk_usage = lambda path: shutil._ntuple_diskusage(10, 9, 2048)\n"
+        "_environment.install(['pb_one'], [], None)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**env, "XDG_DATA_HOME": str(tmp_path)}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stderr.splitlines()[-1].endswith("The disk is full: 2 KiB are left. [PB120]")
+    assert leftovers(folder) == []

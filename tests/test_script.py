@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -249,3 +250,16 @@ def test_what_cannot_be_begun_is_said_in_one_line(files, arguments, message):
 def test_help_is_no_error():
     found = python("-m", "pybridge", "run", "--help")
     assert (found.returncode, found.stdout) == (0, _script.HELP)
+
+
+def test_a_guest_that_cannot_be_used_is_one_error_with_one_cause(tmp_path):
+    (tmp_path / "program.py").write_text("import no_such_package_here\n")
+    env = {**os.environ, "PYBRIDGE_PYTHON": "/nonexistent/python"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pybridge", "run", "program.py"],
+        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    lines = done.stderr.splitlines()
+    assert done.returncode == 1 and lines[0].startswith("Traceback")
+    assert sum(line.startswith("Traceback") for line in lines) == 1
+    assert "/nonexistent/python" in lines[-1] and lines[-1].endswith("[PB101]")

@@ -86,3 +86,23 @@ def long_traces() -> None:
     except ImportError:
         return
     set_param("trace_limit=16000")  # 16384 is the most that PyPy accepts
+
+
+def replace_attributes(cls: Any, new: dict[str, Any]) -> None:
+    """Set attributes of a class, so that PyPy takes them for constants, which it does not of
+    those that were overwritten: an old one is deleted first.  No other thread runs between."""
+    calm = getattr(sys, "setcheckinterval", None)
+    if calm is None:
+        for name, value in new.items():
+            type.__setattr__(cls, name, value)
+        return
+    own = type.__dict__["__dict__"].__get__(cls)
+    before = sys.getcheckinterval()  # type: ignore[attr-defined]
+    calm(10**9)
+    try:
+        for name, value in new.items():
+            if name in own:
+                type.__delattr__(cls, name)
+            type.__setattr__(cls, name, value)
+    finally:
+        calm(before)

@@ -291,15 +291,37 @@ class Prepared:
         self.nin = nin
 
 
+# Functions of scipy.special whose loops are called without scipy's own look at the
+# floating-point flags, which costs more than they do; the core looks at them.  Beside flags
+# these report errors (scipy.special.seterr) only where the result is NaN, infinite, 0, 1, -1, 2.
+_PLAIN = ("ndtr", "ndtri", "expit", "erf", "erfc")
+
+
+def _plain_loop(f: Any, name: str, special: Any) -> Any:
+    if name not in _PLAIN or not special:
+        return None
+    try:
+        address, found, _ = _capsule_chosen(f, special, None)
+    except ConversionError:
+        return None
+    if found is None or not _of_doubles(found) or len(found.parameters) != 1:
+        return None
+    loop = ffi.new("pb_loop *")
+    lib.pb_loop_of_function(address, loop)
+    return loop
+
+
 def ufunc_fast(f: Any) -> Prepared | None:
     """What a proxy of a ufunc may use for a call with float arguments alone; None when it has
     no loop of doubles to a double.  Once for each ufunc: asks the guest."""
     kind, *facts = _guest.call("native_describe", f)
     if kind != "ufunc":
         return None
-    _, nin, nout, types, core, _ = facts
+    name, nin, nout, types, core, special = facts
     text = "d" * nin + "->d"
     if core is not None or nout != 1 or nin > _DIRECT or text not in types:
         return None
-    loop = _loop(f, nin, types, types.index(text))
+    loop = _plain_loop(f, name, special) if nin == 1 else None
+    if loop is None:
+        loop = _loop(f, nin, types, types.index(text))
     return None if loop is None else Prepared(loop, nin)

@@ -8,10 +8,10 @@ these.  Elements are read and written with as many plain ints as there are dimen
 three; `_dtypes` says which kinds.  All else is the guest's: other kinds, other indices, those
 out of range (with numpy's errors), and arrays that may not be written to.
 
-A row `a[i]` of a matrix of such elements is an array without a guest object: its matrix and which
-row it is.  Its elements are read from wherever the matrix is by then; what else is asked of it
-makes the object, by `a[i]` in the guest.  (So numpy does not know of such a row when it is asked
-to resize the matrix, and it is as writeable as the matrix is.)
+A row `a[i]` of a matrix of such elements is an array without a guest object: its matrix and
+which row it is.  Its elements are read from wherever the matrix is by then; what else is asked
+of it makes the object, by `a[i]` in the guest.  (So numpy does not know of such a row when it
+is asked to resize the matrix, and it is as writeable as the matrix is.)
 
 The methods are source text with the index arithmetic in place: calls of functions are what
 makes traces long, and PyPy gives up on long ones.

@@ -20,7 +20,7 @@ from __future__ import annotations
 from pybridge import _guest, _kinds
 from pybridge._dtypes import INTEGERS
 from pybridge._handle import makers
-from pybridge._host import long_traces
+from pybridge._host import long_traces, replace_attributes
 from pybridge._metatype import MirrorType
 from pybridge._mirror import classified, extensions
 
@@ -191,9 +191,8 @@ def _use_numbers(classes: dict[str, Any]) -> None:
 
 def _add(cls: Any, methods: dict[str, Any]) -> None:
     own = type.__dict__["__dict__"].__get__(cls)
-    for name, method in methods.items():
-        _installed.append((cls, name, own.get(name)))
-        type.__setattr__(cls, name, method)
+    _installed.extend((cls, name, own.get(name)) for name in methods)
+    replace_attributes(cls, methods)
 
 
 def _remove() -> None:

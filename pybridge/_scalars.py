@@ -77,8 +77,8 @@ _FLOOR = """if {right} != 0.0 and x - x == 0.0 and y - y == 0.0:
         if r - r == 0.0 and (r != 0.0 or {left} == 0.0):
             return new(float64, r)"""
 # x * x differs from the C library's pow(x, 2) where x * x lies about halfway between two
-# doubles: where a fifth more than the rounding error `e` (found by splitting x into halves of 26
-# bits) would have given another double.  glibc's pow is within 0.04 of a unit before it rounds.
+# doubles: where a fifth more than the rounding error `e` (found by splitting x into halves of
+# 26 bits) would have given another one.  glibc's pow is within 0.04 of a unit before it rounds.
 _POWER = """if {right} == 2.0:
         c = 134217729.0 * {left}
         high = c - (c - {left})

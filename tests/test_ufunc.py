@@ -100,3 +100,39 @@ def test_functions_of_scipy(np):
         assert special.eval_hermite(2, 0.5) == pytest.approx(-1.0)
         assert special.betainc(1.0, 2.0, 0.5) == 0.75
         assert math.isnan(special.jv(1.0, math.nan))
+
+
+@pytest.mark.parametrize("action", ["ignore", "warn", "raise"])
+@pytest.mark.parametrize("name", ["ndtr", "ndtri", "expit", "erf", "erfc"])
+def test_functions_of_scipy_report_what_they_always_do(np, name, action):
+    try:
+        special = pybridge.import_module("scipy.special")
+    except ModuleNotFoundError:
+        pytest.skip("this guest has no scipy")
+    f, names = getattr(special, name), {}
+    pybridge.exec(JUDGE, names)
+    for _ in range(3):
+        f(0.25)
+    edges = [
+        0.0,
+        -0.0,
+        1.0,
+        5e-324,
+        1e-310,
+        1e-300,
+        8.2,
+        8.4,
+        26.0,
+        26.7,
+        37.4,
+        37.7,
+        40.0,
+        709.0,
+    ]
+    edges += [710.0, 745.0, 1e3, 1e300, math.inf, math.nan, 1e-3, 0.3, 0.999999999999]
+    before = special.seterr(all=action)
+    try:
+        for x in (*edges, *(-x for x in edges), *(1 - 2.0**-k for k in range(1, 54))):
+            assert outcome(lambda x=x: f(x)) == names["judge"](f, x), x
+    finally:
+        special.seterr(**before)

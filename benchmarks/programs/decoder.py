@@ -14,11 +14,11 @@ def feed():
     """Messages as they might come in."""
     rng = np.random.default_rng(3)
     messages = np.zeros(COUNT, MESSAGE)
-    messages["kind"] = rng.integers(0, 4, COUNT)
-    messages["side"] = np.where(rng.random(COUNT) < 0.5, b"B", b"S")
-    messages["source"] = rng.integers(0, 50, COUNT)
-    messages["quantity"] = rng.integers(1, 1000, COUNT)
-    messages["price"] = 100.0 + rng.random(COUNT)
+    messages["kind"] = rng.integers(0, 4, COUNT, "u1")
+    messages["side"] = np.array([b"B", b"S"])[rng.integers(0, 2, COUNT, "u1")]
+    messages["source"] = rng.integers(0, 50, COUNT, "u2")
+    messages["quantity"] = rng.integers(1, 1000, COUNT, "i4")
+    messages["price"] = 100.0 + rng.random(COUNT, "f4")
     messages["number"] = np.arange(COUNT)
     return messages
 

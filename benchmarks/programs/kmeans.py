@@ -4,7 +4,7 @@
 import numpy as np
 from scipy.cluster.vq import kmeans2, vq
 
-POINTS, FEATURES, CLUSTERS, ROUNDS = 30_000, 4, 6, 10
+POINTS, FEATURES, CLUSTERS, ROUNDS = 50_000, 4, 6, 12
 
 
 def nearest(point, centres):

@@ -1,43 +1,52 @@
 # SPDX-License-Identifier: MIT
-"""A book of options by Monte Carlo: scalar ndtri makes the normal draws, scalar ndtr the prices
-that serve as control, 3 million calls in all."""
+"""A book of options by Monte Carlo: scalar ndtri makes three million normal draws, scalar ndtr
+the chance, at half time, that a draw's path ends above the strikes."""
 
 import math
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-PATHS, RATE, SIGMA, YEARS = 1_500_000, 0.02, 0.25, 1.0
-BOOK = [(90.0, 3), (100.0, -2), (110.0, 5)]  # strikes, and how many of each
+PATHS, SPOT, RATE, SIGMA, YEARS = 3_000_000, 100.0, 0.02, 0.25, 1.0
+BOOK = [
+    (80.0, 2),
+    (85.0, -1),
+    (90.0, 3),
+    (95.0, 4),
+    (100.0, -2),
+    (105.0, 1),
+    (110.0, 5),
+    (120.0, -3),
+]
 
 
-def black_scholes(spot, strike, years):
+def black_scholes(strike):
     """The price of a call."""
-    width = SIGMA * math.sqrt(years)
-    d1 = (math.log(spot / strike) + (RATE + SIGMA * SIGMA / 2) * years) / width
-    return spot * ndtr(d1) - strike * math.exp(-RATE * years) * ndtr(d1 - width)
+    width = SIGMA * math.sqrt(YEARS)
+    d1 = (math.log(SPOT / strike) + (RATE + SIGMA * SIGMA / 2) * YEARS) / width
+    return SPOT * ndtr(d1) - strike * math.exp(-RATE * YEARS) * ndtr(d1 - width)
 
 
-def simulate(draws, spot):
-    """The book's mean payoff, and the mean chance that the middle option pays at half time."""
+def simulate(draws):
+    """The book's value, and the mean chance at half time of ending above the spot."""
     drift, width = (RATE - SIGMA * SIGMA / 2) * YEARS, SIGMA * math.sqrt(YEARS)
     total = chance = 0.0
     for u in draws:
         z = ndtri(u)
-        end = spot * math.exp(drift + width * z)
+        end = SPOT * math.exp(drift + width * z)
         for strike, number in BOOK:
             if end > strike:
                 total += number * (end - strike)
-        chance += ndtr((math.log(end / 100.0) + drift) / width)
+        chance += ndtr(z * math.sqrt(0.5) + drift / width)
     return total / len(draws) * math.exp(-RATE * YEARS), chance / len(draws)
 
 
 def main():
     """Simulated against exact."""
-    value, chance = simulate(np.random.default_rng(2).random(PATHS), 100.0)
-    exact = sum(number * black_scholes(100.0, strike, YEARS) for strike, number in BOOK)
+    value, chance = simulate(np.random.default_rng(2).random(PATHS))
+    exact = sum(number * black_scholes(strike) for strike, number in BOOK)
     print(f"value {value:.6f}, exact {exact:.6f}, chance {chance:.6f}")
-    assert abs(value - exact) < 0.2
+    assert abs(value - exact) < 0.5
 
 
 main()

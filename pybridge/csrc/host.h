@@ -235,11 +235,13 @@ typedef struct pb_loop {
 /* Complex numbers by value: as C's own in every calling convention here. */
 typedef struct pb_complex64 { float real, imag; } pb_complex64;
 typedef struct pb_complex128 { double real, imag; } pb_complex128;
-/* 0, or -1: it is not the object that the numbers describe. */
-int pb_loop_find(intptr_t ufunc, int nin, int nout, int ntypes, const char *types, int index, pb_loop *out);
-/* NaN: call the ufunc itself. */
 /* The C library's: what numpy's scalars use.  PyPy's own differs in the last bit. */
 double pb_pow(double x, double y);
+/* 0, or -1: it is not the object that the numbers describe. */
+int pb_loop_find(intptr_t ufunc, int nin, int nout, int ntypes, const char *types, int index, pb_loop *out);
+/* The loop of a C function double(double) of scipy.special, one of those that _native.py names. */
+void pb_loop_of_function(intptr_t function, pb_loop *out);
+/* NaN: call the ufunc itself. */
 double pb_loop_d1(const pb_loop *l, double a);
 double pb_loop_d2(const pb_loop *l, double a, double b);
 double pb_loop_d3(const pb_loop *l, double a, double b, double c);

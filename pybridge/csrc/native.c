@@ -63,6 +63,27 @@ int pb_loop_find(intptr_t ufunc, int nin, int nout, int ntypes, const char *type
     return out->function == NULL ? -1 : 0;
 }
 
+/* A C function of one double as a loop.  What it answers where it may have reported an error
+ * through other ways than a flag is answered with NaN: see _native.py, _PLAIN. */
+static void function_d1(char **pointers, const intptr_t *n, const intptr_t *strides, void *f)
+{
+    (void)n, (void)strides;
+    double x, r;
+    memcpy(&x, pointers[0], sizeof x);
+    r = ((double (*)(double))f)(x);
+    if (PB_UNLIKELY(r == 0.0 || fabs(r) == 1.0 || r == 2.0 || !isfinite(r)))
+        r = NAN;
+    memcpy(pointers[1], &r, sizeof r);
+}
+
+void pb_loop_of_function(intptr_t function, pb_loop *out)
+{
+    memset(out, 0, sizeof *out);
+    out->function = function_d1;
+    out->data = (void *)function;
+    out->nin = 1;
+}
+
 /* Has a guest exception been left in this thread's state?  The thread does not hold the GIL,
  * but nobody else sets its exceptions. */
 static inline int left_behind(pb_thread *t)

@@ -16,9 +16,20 @@ def f(x): return x
 class Point:
     def __init__(self): self.x = 5
 
+    def m(self, i): return i
+
 class Empty: pass
 
+def fail(): raise ValueError("no")
+
+def generate(n):
+    for i in range(n): yield i
+
+def same(s): return s
+
 point = Point()
+table = {"a": 1}
+hundred = list(range(100))
 numbers = list(range(1000))
 doubles = __import__("array").array("d", range(1000))
 """
@@ -88,6 +99,7 @@ def make(native: bool) -> dict[str, Callable[[int], None]]:
 
     return {
         **native_rows(native),
+        **_object_rows(names),
         "sqrt(x)": call_sqrt,
         "math.sqrt(x)": call_module_sqrt,
         "f(x), a guest function": call_function,
@@ -95,6 +107,71 @@ def make(native: bool) -> dict[str, Callable[[int], None]]:
         "Empty(), created and dropped": create_and_drop,
         "callback from reduce": call_back,
         "v[i], a double of a view": read_elements,
+    }
+
+
+def _object_rows(names: dict[str, Any]) -> dict[str, Callable[[int], None]]:
+    """What programs do with objects of the guest."""
+    point, table, hundred, fail = (
+        names["point"],
+        names["table"],
+        names["hundred"],
+        names["fail"],
+    )
+    numbers, generate, same = names["numbers"], names["generate"], names["same"]
+
+    def call_method(n: int) -> None:
+        for _ in range(n):
+            point.m(1)
+
+    def dict_get(n: int) -> None:
+        for _ in range(n):
+            table["a"]
+
+    def dict_set(n: int) -> None:
+        for i in range(n):
+            table["a"] = i
+
+    def list_get(n: int) -> None:
+        for _ in range(n):
+            hundred[50]
+
+    def iterate_list(n: int) -> None:
+        for _ in range(n // 1000 or 1):
+            total = 0
+            for x in numbers:
+                total += x
+
+    def iterate_generator(n: int) -> None:
+        for _ in range(n // 1000 or 1):
+            total = 0
+            for x in generate(1000):
+                total += x
+
+    def catch(n: int) -> None:
+        for _ in range(n):
+            try:
+                fail()
+            except ValueError:
+                pass
+
+    def text(characters: str) -> Callable[[int], None]:
+        def round_trip(n: int) -> None:
+            for _ in range(n // (len(characters) // 100 + 1) or 1):
+                same(characters)
+
+        return round_trip
+
+    return {
+        "o.m(1)": call_method,
+        "dict get": dict_get,
+        "dict set": dict_set,
+        "list get": list_get,
+        "for x in a list": iterate_list,
+        "for x in a generator": iterate_generator,
+        "exception caught": catch,
+        "text, 10 there and back": text("abcdefghij"),
+        "text, 1000 there and back": text("abcdefghij" * 100),
     }
 
 
@@ -120,6 +197,56 @@ def _array_rows(np: Any, special: Any) -> dict[str, Callable[[int], None]]:
             for i in range(1000):
                 a[i] = a[i] * c
 
+    ints, ten = np.arange(1000), np.arange(10.0)
+    matrix = np.ones((1000, 4))
+    records = np.zeros(1000, [("kind", "u1"), ("count", "i4"), ("price", "f8")])
+    floats = [float(i) for i in range(100_000)]
+    large = np.zeros(100_000)
+
+    def read_ints(n: int) -> None:
+        for _ in range(n // 1000 or 1):
+            total = 0
+            for i in range(1000):
+                total += ints[i]
+
+    def read_matrix(n: int) -> None:
+        for _ in range(n // 1000 or 1):
+            total = 0.0
+            for i in range(1000):
+                total += matrix[i, 2]
+
+    def read_rows(n: int) -> None:
+        for _ in range(n // 1000 or 1):
+            total = 0.0
+            for row in matrix:
+                total += row[2]
+
+    def read_fields(n: int) -> None:
+        for _ in range(n // 1000 or 1):
+            total = 0.0
+            for record in records:
+                total += record["price"] * record["count"]
+
+    def add_ten(n: int) -> None:
+        for _ in range(n):
+            ten + ten
+
+    def sum_ten(n: int) -> None:
+        for _ in range(n):
+            ten.sum()
+
+    def make_empty(n: int) -> None:
+        for _ in range(n):
+            np.empty(1)
+
+    def list_to_array(n: int) -> None:
+        for _ in range(n // 100_000 or 1):
+            np.array(floats)
+
+    def array_to_list(n: int) -> None:
+        for _ in range(n // 100_000 or 1):
+            large.tolist()
+
     def call_sqrt(n: int) -> None:
         for _ in range(n):
             np.sqrt(2.0)
@@ -143,6 +270,15 @@ def _array_rows(np: Any, special: Any) -> dict[str, Callable[[int], None]]:
         "a[i], a double of an array": read_elements,
         "for x in a, an array": iterate,
         "a[i] = a[i] * c": scale_elements,
+        "a[i], an int64": read_ints,
+        "a[i, j]": read_matrix,
+        "for row in a: row[j]": read_rows,
+        "two fields of a record": read_fields,
+        "x + x, 10 elements": add_ten,
+        "x.sum(), 10 elements": sum_ten,
+        "np.empty(1)": make_empty,
+        "list of floats to array, each": list_to_array,
+        "array to list, each": array_to_list,
         "np.sqrt(2.0)": call_sqrt,
         "jv(1.0, x)": call_jv,
         "expit(x)": call_expit,
@@ -193,6 +329,7 @@ def native_rows(native: bool) -> dict[str, Callable[[int], None]]:
         "native expit(x)": call_expit,
         "native ndtr(x)": call_ndtr,
     }
+    rows["Nelder-Mead, a step"] = _minimum(native)
     for name, f in (("cheap", _cheap), ("30 flops", _flops)):
         rows[f"quad, {name}, a point"] = _integral(quad, f, native, False)
         if not native:
@@ -213,6 +350,33 @@ def _scipy(native: bool) -> tuple[Any, Any, Any]:
 
     load = pybridge.import_module
     return load("numpy"), load("scipy.special"), load("scipy.integrate").quad
+
+
+def _minimum(native: bool) -> Callable[[int], None]:
+    if native:
+        from scipy.optimize import minimize
+    else:
+        import pybridge
+
+        minimize = pybridge.import_module("scipy.optimize").minimize
+
+    def rosenbrock(x: Any) -> Any:
+        total = 0.0
+        for i in range(len(x) - 1):
+            total += 100.0 * (x[i + 1] - x[i] ** 2) ** 2 + (1.0 - x[i]) ** 2
+        return total
+
+    def descend(n: int) -> None:
+        # A hundred calls of the function or a few more.
+        for _ in range(n // 100 or 1):
+            minimize(
+                rosenbrock,
+                [1.3, 0.7, 0.8, 1.9, 1.2],
+                method="Nelder-Mead",
+                options={"maxfev": 100, "xatol": 0.0, "fatol": 0.0},
+            )
+
+    return descend
 
 
 # Steps: many intervals, so that the points are the work and not the call of quad.

@@ -293,7 +293,8 @@ class Prepared:
 
 # Functions of scipy.special whose loops are called without scipy's own look at the
 # floating-point flags, which costs more than they do; the core looks at them.  Beside flags
-# these report errors (scipy.special.seterr) only where the result is NaN, infinite, 0, 1, -1, 2.
+# these report errors (scipy.special.seterr) only where the result is NaN, infinite, 0, 1, -1 or
+# 2.
 _PLAIN = ("ndtr", "ndtri", "expit", "erf", "erfc")
 
 

@@ -124,11 +124,23 @@ def _traceback(
     """Host traceback entries for guest frames, in front of `inner`."""
     for filename, lineno, name, line, first in reversed(entries):
         _remember(filename, lineno, line)
-        # A generator that never ran has a frame: the cheapest real one there is.  At no
-        # instruction, else newer hosts show the position of that instead of the line.
-        generator = types.FunctionType(_code(filename, name, first), {"__name__": "guest"})()
-        inner = types.TracebackType(inner, generator.gi_frame, -1, max(lineno, 1))
+        # At no instruction, else newer hosts show the position of that instead of the line.
+        frame = _shown.get((filename, name, first)) or _frame_new(filename, name, first)
+        inner = types.TracebackType(inner, frame, -1, max(lineno, 1))
     return inner
+
+
+_MOST_SHOWN = 2000
+_shown: dict[tuple[str, str, int], Any] = {}  # frames that stand for a function of the guest
+
+
+def _frame_new(filename: str, name: str, first: int) -> Any:
+    """A generator that never ran has a frame: the cheapest real one there is."""
+    generator = types.FunctionType(_code(filename, name, first), {"__name__": "guest"})()
+    if len(_shown) > _MOST_SHOWN:
+        _shown.clear()
+    frame = _shown[filename, name, first] = generator.gi_frame
+    return frame
 
 
 def _remember(filename: str, lineno: int, line: str) -> None:

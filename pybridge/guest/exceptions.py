@@ -104,12 +104,23 @@ _BUILTIN_STR = {
 }
 
 _MOST_FRAMES = 1000
+_files = {}
+
+
+def _in_file(filename):
+    """Is there such a file, which the host can read as well?  Asked once."""
+    found = _files.get(filename)
+    if found is None:
+        import os
+
+        found = _files[filename] = os.path.isfile(filename)
+    return found
 
 
 def _frames(traceback, seen):
-    """(file, line number, function, source line or "", the function's first line), from the
-    outermost to the innermost, without those that the host has shown already: from node
-    `seen` on."""
+    """(file, line number, function, source line if it is in no file, the function's first line),
+    from the outermost to the innermost, without those that the host has shown already: from
+    node `seen` on."""
     import linecache
 
     frames = []
@@ -118,8 +129,10 @@ def _frames(traceback, seen):
         code = frame.f_code
         filename = code.co_filename
         if filename not in OWN_FILES:
-            linecache.checkcache(filename)
-            line = linecache.getline(filename, traceback.tb_lineno, frame.f_globals)
+            line = ""
+            if not _in_file(filename):
+                linecache.checkcache(filename)
+                line = linecache.getline(filename, traceback.tb_lineno, frame.f_globals)
             frames.append(
                 (filename, traceback.tb_lineno or 0, code.co_name, line, code.co_firstlineno)
             )

@@ -118,7 +118,7 @@ def _in_file(filename):
 
 
 def _frames(traceback, seen):
-    """(file, line number, function, source line if it is in no file, the function's first line),
+    """(file, line number, name, source line if it is in no file, first line of the function),
     from the outermost to the innermost, without those that the host has shown already: from
     node `seen` on."""
     import linecache

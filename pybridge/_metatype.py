@@ -23,6 +23,15 @@ _get = type.__getattribute__
 derive: list[Any] = []  # what makes a derived class, and is told of its changes: _derived
 pending: list[Any] = []  # finds the host class for a guest class that is being made: _derived
 _INNER = (Proxy, Handle)
+# Of these a class answers by itself, as the host's own machinery asks for them; so it does when
+# the program asks for what pickles and copies.
+_OWN = frozenset((
+    "__abstractmethods__", "__annotations__", "__base__", "__bases__", "__class__",
+    "__copy__", "__deepcopy__", "__dict__", "__doc__", "__getstate__", "__init_subclass__",
+    "__isabstractmethod__", "__module__", "__mro__", "__name__", "__qualname__", "__reduce__",
+    "__reduce_ex__", "__signature__", "__slots__", "__subclasses__", "__subclasshook__",
+    "__text_signature__", "__weakref__",
+))  # fmt: skip
 
 
 def _is_gate(cls: type) -> bool:
@@ -49,6 +58,16 @@ class MirrorType(type):
     @hidden
     def __call__(cls, /, *args: Any, **kwargs: Any) -> Any:
         return call_handle(_get(cls, "_pybridge_class")._pybridge_handle, args, kwargs)
+
+    @hidden
+    def __getattribute__(cls, name: str) -> Any:
+        """A special method that is asked of the class, `Base.__init__(self, x)`, is the guest
+        class's: the host's would go by the class of `self`, which may have its own."""
+        if name[:2] == "__" and name not in _OWN:
+            space = type.__dict__["__dict__"].__get__(cls)
+            if "_pybridge_derived" not in space and space.get("_pybridge_class") is not None:
+                return MirrorType.__getattr__(cls, name)
+        return _get(cls, name)
 
     @hidden
     def __getattr__(cls, name: str) -> Any:

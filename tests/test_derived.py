@@ -382,3 +382,77 @@ def test_descriptors_go_through_guest_decorators(m):
     x = Own(5)
     assert Own.named(1) == 2 and seen == [Own]
     assert x.triple == 15
+
+
+def test_special_methods_of_a_base_are_called_by_its_name(guest):
+    """`Base.__init__(self, x)`, as code older than `super()` does, and likewise all others."""
+    pybridge.exec(
+        """
+class Base:
+    def __init__(self, a=0): self.a = a
+    def __getitem__(self, k): return k, self.a
+    def __len__(self): return 3
+    def __call__(self, x): return x + self.a
+""",
+        space := {},
+    )
+    Base = space["Base"]
+
+    class Mine(Base):
+        def __new__(cls, *args):
+            x = Base.__new__(cls)
+            x.tag = "new"
+            return x
+
+        def __init__(self, a):
+            Base.__init__(self, a)
+
+        def __getitem__(self, k):
+            return ("mine", *Base.__getitem__(self, k))
+
+        def __len__(self):
+            return 1 + Base.__len__(self)
+
+        def __call__(self, x):
+            return -Base.__call__(self, x)
+
+        def __repr__(self):
+            return f"Mine of {Base.__repr__(self).partition(' ')[0]}"
+
+        def __eq__(self, other):
+            return Base.__eq__(self, other)
+
+        def __hash__(self):
+            return Base.__hash__(self)
+
+        def __setattr__(self, name, value):
+            Base.__setattr__(self, name, value)
+
+        def __getattribute__(self, name):
+            return Base.__getattribute__(self, name)
+
+    class Other(Base):
+        def __init__(self):
+            super().__init__(5)
+
+    def facts(x):
+        return (
+            x.tag,
+            x.a,
+            x[2],
+            len(x),
+            x(1),
+            repr(x).partition(".")[0],
+            x == x,
+            hash(x) == hash(x),
+        )
+
+    expected = ("new", 7, ("mine", 2, 7), 4, -8, "Mine of <" + __name__, True, True)
+    assert facts(Mine(7)) == expected
+    there = pybridge.eval(
+        "lambda x: (x.tag, x.a, x[2], len(x), x(1), repr(x).partition('.')[0], x == x,"
+        " hash(x) == hash(x))"
+    )
+    assert there(Mine(7)) == expected
+    assert Other().a == 5 and Base.__len__(Other()) == 3
+    assert Mine.__init__ is not Base.__init__ and Mine.__call__(Mine(1), 1) == -2

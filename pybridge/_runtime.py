@@ -150,7 +150,7 @@ def _start(python: str | None) -> None:
 def _load() -> None:
     """The modules that only a program with a guest needs: `import pybridge` does without."""
     # For the rows that they add to the tables of _convert.
-    from pybridge import _async, _derived, _hostderive, _module, _values  # noqa: F401
+    from pybridge import _async, _derived, _hostderive, _module, _sequences, _values  # noqa: F401
 
     while at_start:
         at_start[0]()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 
 import pybridge
 
-HARNESS = Path(__file__).parent / "scripts" / "gallery.py"
+ROOT = Path(__file__).resolve().parent.parent
+HARNESS = ROOT / "tests" / "scripts" / "gallery.py"
 FIGURE = """
 import matplotlib.pyplot as plt
 plt.plot([1, 3, 2])
@@ -68,3 +70,20 @@ def test_each_kind_of_difference_is_told(tmp_path, guest):
     assert "-native\n+bridge" in details["text.py"] and "002.png" in details["figures.py"]
     assert results[str(folder / "same.py")]["figures"] == 2
     assert done.stdout.splitlines()[-1].startswith("42.9 % of 7 the same; same 3, ")
+
+
+@pytest.mark.timeout(900)
+def test_thirty_examples_of_the_galleries_are_the_same(tmp_path):
+    """Some of those that `make gallery` found to be, where it has run; about two minutes."""
+    results, guest = ROOT / ".build/gallery/results.json", ROOT / ".venv-gallery/bin/python"
+    if not results.exists() or not guest.exists():
+        pytest.skip("`make gallery` has not run here, which takes an hour and the network")
+    found = json.loads(results.read_text())
+    quick = [n for n, r in sorted(found.items()) if r["result"] == "same" and r["native"] < 4]
+    sample = random.Random(1).sample(quick, min(30, len(quick)))
+    command = [
+        str(guest), str(HARNESS), "--guest", str(guest), "--host", sys.executable,
+        "--results", str(tmp_path / "results.json"), "--share", "100", "--patience", "3",
+    ]  # fmt: skip
+    done = subprocess.run([*command, *sample], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0, (tmp_path / "results.json").read_text()

@@ -4,10 +4,10 @@
 A list adds lists of its own kind only and is asked first, a guest list has no `__radd__` of its
 own.  So its mirror class has one, which gives what stands on the left: a host list.
 
-`x += guest_list` comes by the same way, as the interpreter asks for `__radd__` before it has the
-list extend itself; but then `x` must stay the object that it is.  Nothing that `__radd__` is given
-says which it was, so it looks at the instruction that its caller is at.  (`operator.iadd` looks
-like an addition: it gives the right items in another list.)
+`x += guest_list` comes by the same way, as the interpreter asks for `__radd__` before it has
+the list extend itself; but then `x` must stay the object that it is.  Nothing that `__radd__`
+is given says which it was, so it looks at the instruction that its caller is at.
+(`operator.iadd` looks like an addition: it gives the right items in another list.)
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ ORDER = [
     "_kinds", "_release", "_frame", "_handle", "_convert", "_names",
     # objects
     "_iterate", "_guest", "_table", "_linked", "_values", "_raised", "_operators",
-    "_inspected", "_proxy", "_methods", "_metatype", "_mirror", "_derived", "_module", "_sequences",
+    "_inspected", "_proxy", "_methods", "_metatype", "_mirror", "_derived", "_module",
+    "_sequences",
     "_callback", "_hostclass", "_hostderive", "_frames", "_streams", "_warned", "_loops",
     "_async",
     # the guest's life

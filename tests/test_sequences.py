@@ -10,14 +10,15 @@ import pybridge
 
 def test_a_host_list_takes_a_guest_list(guest):
     there = pybridge.eval("[3, 4]")
-    both = [1, 2] + there  # noqa: RUF005
+    here = [1, 2]
+    both = here + there
     assert both == [1, 2, 3, 4] and type(both) is list
-    assert list(there + [1, 2]) == [3, 4, 1, 2]  # noqa: RUF005
-    assert sum([[1], there, [5]], []) == [1, 3, 4, 5]
+    assert list(there + here) == [3, 4, 1, 2]
+    assert sum([[1], there, [5]], []) == [1, 3, 4, 5]  # noqa: RUF017
     with pytest.raises(TypeError):
-        (1, 2) + there
+        tuple(here) + there
     derived = pybridge.eval("type('L', (list,), {})([9])")
-    assert [1] + derived == [1, 9]  # noqa: RUF005
+    assert here + derived == [1, 2, 9]
 
 
 def test_a_host_list_that_grows_stays_itself(guest):

@@ -121,8 +121,20 @@ def test_a_script_with_metadata_gets_its_environment_once(world):
     assert len(made) == 1
     record = json.loads((folder / "data/pybridge/for" / made[0] / "pybridge.json").read_text())
     assert record["requirements"] == ["pb_one<2"] and record["python"] == ">=3.9"
-    (folder / "data/pybridge/for" / made[0] / "pybridge.json").unlink()  # half-made
-    assert command(world, "run", name).stdout == "1.5\n"
+
+
+@guests.once
+def test_an_environment_that_was_half_made_is_made_again(world):
+    folder, _ = world
+    name = script(world, "one.py", '["pb_one<2"]', ">=3.9")
+    command(world, "run", name)  # as the test above, whose environment this is if it has run
+    (record,) = [
+        path for path in (folder / "data/pybridge/for").glob("*/pybridge.json")
+        if json.loads(path.read_text())["requirements"] == ["pb_one<2"]
+    ]  # fmt: skip
+    record.unlink()
+    again = command(world, "run", name)
+    assert again.stdout == "1.5\n" and "making " in again.stderr and record.exists()
 
 
 @guests.once

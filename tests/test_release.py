@@ -8,6 +8,7 @@ stay and those that go: it makes the next proxy begin a new chunk.
 
 import gc
 import resource
+import sys
 import threading
 import time
 import weakref
@@ -151,12 +152,14 @@ def test_a_resurrected_proxy_is_still_valid(make):
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_a_million_drops_are_bounded_and_counted(make, counted, threads):
+    # A CPython host drops each at once.
+    drops = 1_000_000 if hasattr(sys, "pypy_version_info") else 200_000
     cls = make("type('Plain', (), {})")
     before = pybridge.statistics()
     highest = [0]
 
     def drop():
-        for n in range(1_000_000 // threads):
+        for n in range(drops // threads):
             cls()
             if n % 100_000 == 0:
                 highest[0] = max(highest[0], _release.handles_open())
@@ -168,7 +171,7 @@ def test_a_million_drops_are_bounded_and_counted(make, counted, threads):
         t.join()
     settle()
     after = pybridge.statistics()
-    assert after.handles_released - before.handles_released >= 1_000_000
+    assert after.handles_released - before.handles_released >= drops
     assert after.handles_open <= before.handles_open + 64
     assert highest[0] < 70_000 * (threads + 1)
 

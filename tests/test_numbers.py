@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import operator
 
+import guests
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,6 +120,7 @@ def check_all(np, judge, name, kind, other):
             assert got == next(expected), (name, kind, x, other, y)
 
 
+@guests.once
 @pytest.mark.parametrize("kind", [*INTEGERS, "float32"])
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_gives_what_numpy_gives(np, judge, name, kind):

@@ -8,9 +8,9 @@
     run_tests.py [--only=pypy|second|cpython] [-- pytest's arguments]
 
 The guest is told in PYBRIDGE_PYTHON.  The test files are dealt out to *shares*, each run by
-a pytest of its own, as many at once as there are cores.  Not only for the cores' sake: the
-tests collect garbage more than a thousand times, and a collection costs what has been
-loaded and compiled so far.  With arguments for pytest there is one share a pair.
+a pytest of its own, some at once.  Not only for the cores' sake: the tests collect garbage
+more than a thousand times, and a collection costs what has been loaded and compiled so far.
+With arguments for pytest there is one share a pair.
 
 What a share prints is shown when it failed; all of it is in .build/test-*.log.  The totals
 at the end are those of pytest's own reports; a share that left no report (a crash, a
@@ -41,7 +41,7 @@ from environments import CPHOST, GUEST, HOST, ROOT, WORK
 OF_THE_HOST = [
     "build", "children", "columns", "dates", "discover", "docs", "doctests", "doctor",
     "elements", "errors", "gallery", "host", "layers", "layout", "loops", "main", "probe",
-    "require", "script", "settings", "signature", "traces",
+    "release", "require", "script", "settings", "signature", "table", "traces",
 ]  # fmt: skip
 # Files that take long, each a share of its own; those that take longest begin first.
 LONG = ["environment", "attach", "release", "signals"]
@@ -185,8 +185,8 @@ def run(share: Share, arguments: list[str], log: Path | None) -> Totals:
 
 
 def run_all(chosen: list[Share], arguments: list[str]) -> Iterator[tuple[Share, Totals]]:
-    """As many at once as there are cores.  What one prints is shown if it is the only one, or
-    has failed."""
+    """One more at once than there are cores: each waits now and then, for a child or a timer.
+    What one prints is shown if it is the only one, or has failed."""
 
     def one(share: Share) -> Totals:
         log = WORK / f"test-{share.name}.log" if len(chosen) > 1 else None
@@ -198,7 +198,7 @@ def run_all(chosen: list[Share], arguments: list[str]) -> Iterator[tuple[Share, 
         print(text, flush=True)
         return totals
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
         try:
             yield from zip(chosen, pool.map(one, chosen))
         except KeyboardInterrupt:

@@ -478,7 +478,7 @@ for other in sys.argv[1:]:
     )
     lines = result.out.splitlines()
     assert "the process already uses " in lines[0]
-    assert lines[0].endswith("use a guest of another version, or PyPy as the host")
+    assert lines[0].endswith("use a guest of another version, or PyPy as the host [PB202]")
     assert lines[1:] == ["started"] * len(others[:1])
 
 

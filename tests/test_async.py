@@ -10,6 +10,7 @@ import threading
 import time
 
 import children
+import guests
 import pytest
 
 import pybridge
@@ -472,6 +473,7 @@ def test_libraries_see_that_a_host_function_is_async(m):
         assert m.inspect.iscoroutinefunction(double) is True
 
 
+@guests.once
 def test_nothing_is_left():
     """In a child: handles of other tests' chunks come and go."""
     children.run(

@@ -101,6 +101,7 @@ def test_models_of_the_host_are_stored_and_found():
     assert line.endswith("class: True; Lem: Fiasco; Lem: Solaris; Lem: The Cyberiad\n")
 
 
+@guests.once
 def test_decoders_agree_on_both_sides_and_are_drawn():
     guest_needs("numpy", "matplotlib")
     picture = OUT / "decode.png"

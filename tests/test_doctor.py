@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import children
+import guests
 import pytest
 
 from pybridge import _discover
@@ -84,6 +85,7 @@ def test_json_has_the_same_sections_and_what_they_are_made_of(full, chosen):
     assert min(prices) > 3, "a loop that the host does alone, without the guest"
 
 
+@guests.once
 def test_where_packages_would_come_from(tmp_path, chosen):
     """Both have `pytest` or only the host does; `json` is the host's; nobody has the last."""
     names = ["json", "pytest", "pip", "no_such_package"]

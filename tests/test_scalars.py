@@ -10,6 +10,7 @@ import threading
 import warnings
 
 import children
+import guests
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -91,6 +92,7 @@ def outcome(function):
     return type(x).__name__, repr(x), tuple(str(w.message) for w in caught)
 
 
+@guests.once
 @pytest.mark.parametrize("actions", ["warn", "raise", "ignore"])
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_gives_what_numpy_gives(np, judge, name, actions):

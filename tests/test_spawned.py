@@ -61,6 +61,7 @@ def run(program, *arguments, monkeypatch):
     return done.stdout
 
 
+@guests.once
 @pytest.mark.parametrize("how", ["fork", "spawn", "forkserver"])
 def test_children_of_the_host_have_the_guests_packages(program, how, monkeypatch):
     expected = "True\nTrue\n0 guest\n"

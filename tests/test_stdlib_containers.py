@@ -11,6 +11,7 @@ The tests are those of the host's `test` package, or the guest's where the host 
 from __future__ import annotations
 
 import children
+import guests
 import pytest
 
 # Run in the child: prints lines "suite|test|outcome|last line of the report".
@@ -155,6 +156,7 @@ def outcomes(python, source):
     return found
 
 
+@guests.once
 @pytest.mark.parametrize("where", ["on the host", "in the guest"])
 def test_the_standard_librarys_own_tests_pass(guest, where):
     found = outcomes(guest.executable, ON_THE_HOST if where == "on the host" else IN_THE_GUEST)

@@ -59,7 +59,7 @@ def test_classes_of_modules_are_kept(guest):
 
 def test_no_number_is_that_of_another_class():
     before = len(_kinds.instances)
-    for i in range(3):
+    for i in range(8):
         names = []
         for n in range(30):
             cls = make_class(f"Short{i}x{n}")
@@ -73,8 +73,8 @@ def test_no_number_is_that_of_another_class():
             gc.collect()
             pybridge.eval("__import__('gc').collect()")
             pybridge.statistics()
-    # The lists grow by one round's classes; a compiled trace may hold a few longer.
-    assert len(_kinds.instances) - before <= 60
+    # Dead numbers rest a while before they are used again; a trace may hold a class longer.
+    assert len(_kinds.instances) - before <= _kinds._RESTING + 60 < 8 * 30
 
 
 def test_threads_that_meet_a_class_at_once_see_one():

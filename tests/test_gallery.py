@@ -60,6 +60,7 @@ def test_each_kind_of_difference_is_told(tmp_path, guest):
     command = [
         python, str(HARNESS), "--guest", python, "--host", sys.executable,
         "--results", str(tmp_path / "results.json"), "--timeout", "8", "--patience", "1",
+        "--digest", str(tmp_path / "digest.json"),
     ]  # fmt: skip
     done = subprocess.run([*command, str(folder)], capture_output=True, text=True, timeout=110)
     assert done.returncode == 1, done.stderr
@@ -70,6 +71,9 @@ def test_each_kind_of_difference_is_told(tmp_path, guest):
     assert "-native\n+bridge" in details["text.py"] and "002.png" in details["figures.py"]
     assert results[str(folder / "same.py")]["figures"] == 2
     assert done.stdout.splitlines()[-1].startswith("42.9 % of 7 the same; same 3, ")
+    digest = json.loads((tmp_path / "digest.json").read_text())
+    assert digest["not counted, as natively"]["other"] == 1
+    assert set(digest["not the same"]) == {"figures.py", "text.py", "exit.py", "slow.py"}
 
 
 @pytest.mark.timeout(900)

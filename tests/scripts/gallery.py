@@ -203,6 +203,48 @@ def summary(results: dict[str, dict[str, object]]) -> str:
     )
 
 
+_CAUSES = {
+    "network": r"urlopen|ConnectionError|Max retries",
+    "too long": "^too long$",
+    "module": "ModuleNotFoundError|Missing optional dependency",
+    "display": "DISPLAY",
+}
+
+
+def digest(results: dict[str, dict[str, object]], folders: list[Path]) -> dict[str, object]:
+    """In numbers, and what was not the same; the names are relative to the folders."""
+
+    def short(name: str) -> str:
+        for folder in folders:
+            if Path(name).is_relative_to(folder):
+                return str(Path(name).relative_to(folder))
+        return name
+
+    counts: dict[str, dict[str, int]] = {}
+    causes = dict.fromkeys([*_CAUSES, "other"], 0)
+    for name, each in results.items():
+        part = counts.setdefault(short(name).split("/")[0], {})
+        kind = str(each["result"])
+        part[kind] = part.get(kind, 0) + 1
+        if kind == "native":
+            found = [c for c, text in _CAUSES.items() if re.search(text, str(each["detail"]))]
+            causes[found[0] if found else "other"] += 1
+    same = [each for each in results.values() if each["result"] == "same"]
+    return {
+        "summary": summary(results),
+        "folders": counts,
+        "not counted, as natively": causes,
+        "figures compared": sum(int(str(each["figures"])) for each in same),
+        "seconds natively": round(sum(float(str(each["native"])) for each in same)),
+        "seconds bridged": round(sum(float(str(each["bridge"])) for each in same)),
+        "not the same": {
+            short(name): each
+            for name, each in results.items()
+            if each["result"] not in ("same", "native")
+        },
+    }
+
+
 def main() -> int:
     """Exit status: 0 at least `--share` per cent are the same, 1 fewer, 2 wrong usage."""
     parser = argparse.ArgumentParser(description="Compare scripts with and without the bridge.")
@@ -210,6 +252,7 @@ def main() -> int:
     parser.add_argument("--guest", required=True, help="the CPython, also for native runs")
     parser.add_argument("--host", required=True, help="the Python that has pybridge")
     parser.add_argument("--results", required=True, type=Path, metavar="FILE")
+    parser.add_argument("--digest", type=Path, metavar="FILE", help="the results in numbers")
     parser.add_argument("--timeout", type=float, default=60)
     parser.add_argument("--patience", type=float, default=1.5, help="times as long if bridged")
     parser.add_argument("--sample", type=int, help="so many, chosen by --seed")
@@ -248,6 +291,9 @@ def main() -> int:
         options.results.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
         print(f"{results[name]['result']:8} {script.name}", flush=True)
     chosen = {str(s): results[str(s)] for s in scripts}
+    if options.digest is not None:
+        text = json.dumps(digest(chosen, options.folders), indent=1)
+        options.digest.write_text(text + "\n")
     line = summary(chosen)
     print(line)
     return 0 if float(line.split()[0]) >= options.share else 1

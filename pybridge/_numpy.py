@@ -18,6 +18,8 @@ they want to see each object.
 from __future__ import annotations
 
 from pybridge import _guest, _kinds
+from pybridge._convert import decoders
+from pybridge._core import lib
 from pybridge._dtypes import INTEGERS
 from pybridge._handle import makers
 from pybridge._host import long_traces, replace_attributes
@@ -143,6 +145,8 @@ def _install() -> None:
     doubles = dict(dtypes)["float64"]
     _add(ndarray, _ndarray.methods(classes, kinds, record, doubles, ordinary))
     _add(c["ufunc"], _ufunc.methods(c["ufunc"], c["float64"]))
+    decoders[_get(c["float64"], "_pybridge_number")] = _scalars.maker(c["float64"])
+    lib.pb_late_float_set(c["float64"]._pybridge_handle)
     long_traces()
 
 
@@ -197,6 +201,7 @@ def _add(cls: Any, methods: dict[str, Any]) -> None:
 
 def _remove() -> None:
     """Back to the guest's ways; another thread may be in a method that is taken away."""
+    lib.pb_late_float_set(0)
     while _installed:
         cls, name, before = _installed.pop()
         if name.startswith("_pybridge"):

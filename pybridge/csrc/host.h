@@ -202,6 +202,10 @@ int64_t pb_intern(pb_frame *f, const char *text, int64_t length);
 int64_t pb_names(pb_frame *f, int64_t count);
 int64_t pb_import(pb_frame *f);
 int64_t pb_kind_set(pb_frame *f, intptr_t type, int64_t word, intptr_t reducer);
+/* numpy.float64, whose objects the host makes again when it needs them (0: none): one that nobody
+ * else has crosses as PB_VALUE, a double. */
+void pb_late_float_set(intptr_t type);
+int64_t pb_late_float_make(pb_frame *f, intptr_t type, double value);
 int64_t pb_kind_get(intptr_t type);
 void pb_kind_forget(int64_t number);
 int64_t pb_value_of(pb_frame *f, intptr_t handle);

@@ -176,23 +176,76 @@ static int give_three(pb_frame *f, int64_t *at, int tag, pb_obj o /*borrowed*/, 
     return 0;
 }
 
-/* Is it a numpy array whose memory is another object's, its base (the seventh word, from
- * numpy 1 to 2)?  Its death frees little. */
-static int is_part_of_another(pb_obj o /*borrowed*/)
+/* The head of numpy's PyArrayObject, the same from numpy 1 to 2. */
+typedef struct array_object {
+    pb_head head;
+    char *data;
+    int ndim;
+    const intptr_t *shape, *strides;
+    pb_obj base;                    /* whose memory it is, or NULL: its own */
+} array_object;
+
+/* o as a numpy array, or NULL if it is none. */
+static const array_object *as_array(pb_obj o /*borrowed*/)
 {
     static const pb_type *ndarray;
     if (o->type != ndarray) {
-        if (strcmp(o->type->name, "numpy.ndarray") != 0 || o->type->basicsize < 7 * 8)
-            return 0;
+        if (strcmp(o->type->name, "numpy.ndarray") != 0 || o->type->basicsize < (ssize_t)sizeof(array_object))
+            return NULL;
         ndarray = o->type;          /* a static type: it lives for ever */
     }
-    return ((void *const *)(const void *)o)[6] != NULL;
+    return (const array_object *)(const void *)o;
+}
+
+/* Of an array in one piece; its buffer would say the same, at the price of ten additions of
+ * such arrays. */
+static int64_t array_bytes(const array_object *a)
+{
+    int64_t most = 0;
+    for (int i = 0; i < a->ndim; i++) {
+        int64_t extent = a->shape[i] * (a->strides[i] < 0 ? -a->strides[i] : a->strides[i]);
+        if (extent > most)
+            most = extent;
+    }
+    return most;
+}
+
+static const pb_type *late_float;   /* written under the guest GIL */
+
+void pb_late_float_set(intptr_t type)
+{
+    int64_t refused = 0;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return;
+    late_float = (const pb_type *)type;
+    pb_detach(t);
+}
+
+/* PB_OBJECT: an object of the class `type`, numpy.float64, with this value. */
+int64_t pb_late_float_make(pb_frame *f, intptr_t type, double value)
+{
+    int64_t refused = 0, answer;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return pb_answer(f, refused, 0);
+    pb_obj x = G.PyFloat_FromDouble(value);
+    pb_obj made = x == NULL ? NULL : pb_vectorcall_run((pb_obj)type, &x, 1, NULL);
+    pb_xdrop(x);
+    answer = made == NULL ? pb_raised(f) : pb_answer(f, PB_OBJECT, (int64_t)(intptr_t)made);
+    pb_detach(t);
+    return answer;
 }
 
 /* An object of a subclass of a value type: its handle and the value. */
 static int give_subvalue(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int64_t word, int depth)
 {
     unsigned long flags = o->type->flags;
+    if (o->type == late_float && o->refcount == 1) {    /* nobody will miss the object */
+        int64_t bits = bits_of(((pb_float *)o)->value);
+        pb_drop(o);
+        return cell(f, at, PB_WORD(PB_VALUE, PB_LENGTH(word)), 0) != 0 ? -1 : cell(f, at, PB_FLOAT, bits);
+    }
     if (depth >= DEEPEST_GIVEN)
         word = PB_OBJECT;
     if (cell(f, at, word, (int64_t)(intptr_t)o) != 0) {
@@ -214,12 +267,15 @@ static int give_subvalue(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int64_t 
     return cell(f, at, PB_FLOAT, bits_of(((pb_float *)o)->value));
 }
 
+enum { LIGHT = 2048 };              /* bytes */
+
 static int64_t bytes_owned(pb_obj o /*borrowed*/)
 {
     pb_buffer view;
     int64_t bytes = o->type->basicsize;
-    if (is_part_of_another(o))
-        return bytes;
+    const array_object *a = as_array(o);
+    if (a != NULL)                  /* the death of one that is part of another frees little */
+        return a->base != NULL ? bytes : bytes + array_bytes(a);
     if (o->type->buffer != NULL && o->type->buffer->get != NULL) {
         if (G.PyObject_GetBuffer(o, &view, 0x11c /* PyBUF_FULL_RO */) == 0) {
             bytes += view.len;
@@ -273,6 +329,9 @@ static int give_object(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
         int64_t bytes = bytes_owned(o);
         if (o->refcount == 1)
             pb_state.heavy_bytes += bytes;
+        const array_object *a = as_array(o);
+        if (a != NULL && a->base == NULL && bytes < LIGHT)
+            word = PB_WORD(PB_OBJECT, PB_LENGTH(word));     /* it may wait for its neighbours */
     } else {
         weigh(o);
         if (PB_TAG(word) == PB_VALUE)

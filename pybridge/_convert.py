@@ -25,6 +25,7 @@ from pybridge._errors import BridgeError, ConversionError, GuestClosed, StartErr
 from pybridge._frame import BASE, Failed, Frame, frame_get, frames
 from pybridge._handle import Handle, adopt, adopt_heavy, closed
 from pybridge._host import hidden, utf8
+from pybridge._identity import enter
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ def put(frame: Frame, at: int, x: Any) -> int:
         if handle == 0:
             frame.abandon()
             raise closed(x)
+        if not x._pybridge_identity:
+            enter(x, handle)  # the guest may keep it
         frame.ints[2 * at] = OBJECT
         frame.ints[2 * at + 1] = handle
     elif kind is str:
@@ -133,6 +136,15 @@ def put(frame: Frame, at: int, x: Any) -> int:
     else:
         return _put_other(frame, at, x, kind)
     return at + 1
+
+
+def lend(frame: Frame, at: int, x: Any) -> int:
+    """`put` for an operation that keeps it seldom: the caller asks afterwards if it did."""
+    if isinstance(x, Handle) and x._pybridge_handle != 0:
+        frame.ints[2 * at] = OBJECT
+        frame.ints[2 * at + 1] = x._pybridge_handle
+        return at + 1
+    return put(frame, at, x)
 
 
 def _put_bytes(frame: Frame, at: int, tag: int, data: bytes) -> int:

@@ -17,7 +17,8 @@ from pybridge import _kinds, _release
 from pybridge._core import ffi, lib
 from pybridge._errors import ClosedHandle
 from pybridge._frame import Failed, Frame
-from pybridge._host import promote
+from pybridge._host import hidden, promote
+from pybridge._identity import enter, find
 from pybridge._kinds import instances
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
 _cast = ffi.cast
 _INTS = ffi.typeof("int64_t *")
 _LAST = _release.CHUNK - 1
+SHARED = 1 << (lib.PB_SHARED_SHIFT - 8)
 
 
 class Handle:
     """Base of proxies: `_pybridge_handle` is the guest address, 0 when released;
-    `_pybridge_chunk` keeps the chunk alive in which the address stands.
+    `_pybridge_chunk` keeps the chunk alive in which the address stands;
+    `_pybridge_identity`: it need not be entered in `_identity`.
 
     No __slots__: a class with slots could not be a base of one that is also a host float or
     tuple.  On PyPy an instance's dict costs what slots cost.
@@ -39,6 +42,7 @@ class Handle:
 
     _pybridge_handle: int
     _pybridge_chunk: _release.Chunk
+    _pybridge_identity: bool = False
     locals().pop("__annotations__", None)  # read from a proxy, they are the guest's
 
 
@@ -51,7 +55,10 @@ _scopes: list[Any] = []
 
 
 def adopt(frame: Frame, handle: int, number: int = _kinds.UNCLASSIFIED) -> Any:
-    """A proxy for `handle` (new), which a crossing left in `frame`, of class `number`."""
+    """The proxy for `handle` (new), which a crossing left in `frame`, of class `number`; above
+    it SHARED, if somebody else has the object too."""
+    if number >= SHARED:
+        return _adopt_shared(frame, handle, number - SHARED)
     used = frame.used
     _cast(_INTS, frame.words)[used] = handle
     chunk = frame.chunk
@@ -63,6 +70,39 @@ def adopt(frame: Frame, handle: int, number: int = _kinds.UNCLASSIFIED) -> Any:
     if cls is None:
         return _adopt_other(frame, handle, chunk, number)
     return _proxy(cls, handle, chunk)
+
+
+@hidden
+def _adopt_shared(frame: Frame, handle: int, number: int) -> Any:
+    cls = instances[number]
+    if cls is None:
+        if number in makers:
+            return adopt(frame, handle, number)  # what they make is theirs
+        cls = _kinds.used(number)
+    known = find(handle, cls)
+    if known is None:
+        return _entered(adopt(frame, handle, number), handle)
+    return _met_again(known, handle)
+
+
+def _entered(proxy: Any, handle: int) -> Any:
+    """A new proxy of an object that somebody else has too; another one if there is one now."""
+    if (
+        isinstance(proxy, Handle)
+        and not proxy._pybridge_identity
+        and proxy._pybridge_handle == handle
+    ):
+        return enter(proxy, handle)
+    return proxy
+
+
+def _met_again(proxy: Any, handle: int) -> Any:
+    """`proxy`, for another reference to its object (new)."""
+    if lib.pb_release_second(handle) != 0:  # no stack left, say
+        adopt_nothing(handle)
+    if _scopes:
+        _scope_share(proxy)
+    return proxy
 
 
 def _adopt_other(frame: Frame | None, handle: int, chunk: _release.Chunk, number: int) -> Any:
@@ -148,7 +188,15 @@ def adopt_alone(handle: int, number: int = _kinds.UNCLASSIFIED) -> Any:
 
 
 def adopt_heavy(handle: int, number: int) -> Any:
-    """Likewise for an object that owns much memory."""
+    """Likewise for an object that owns much memory; it may be SHARED, as in `adopt`."""
+    if number >= SHARED:
+        number -= SHARED
+        if number in makers:
+            return adopt_heavy(handle, number)
+        known = find(handle, instances[number] or _kinds.used(number))
+        if known is not None:
+            return _met_again(known, handle)
+        return _entered(adopt_heavy(handle, number), handle)
     _release.heavy_step()
     return adopt_alone(handle, number)
 
@@ -204,10 +252,11 @@ def _clear_word(address: int, handle: int) -> None:
 def release(proxy: Any) -> None:
     """Release the guest object behind `proxy` now instead of when the proxy dies.
 
-    The proxy can be used no more: ClosedHandle.  Releasing twice is silent; other objects
-    than proxies are ignored.  Other references to the guest object, in the guest or through
-    another proxy, keep it alive.  Any thread, but no other thread may be using the very same
-    proxy at that moment.  Runs the guest's destructor if this was the last reference.
+    The proxy can be used no more, by whatever name the program has it: ClosedHandle.
+    Releasing twice is silent; other objects than proxies are ignored.  References in the guest
+    keep the guest object alive, and it gets a new proxy when it crosses again.  Any thread,
+    but no other thread may be using the very same proxy at that moment.  Runs the guest's
+    destructor if this was the last reference.
     """
     if not isinstance(proxy, Handle):
         return
@@ -266,6 +315,14 @@ def scope_leave(proxy: Any) -> None:
             return
     for s in _scopes:
         s.keep(proxy)
+
+
+def _scope_share(proxy: Any) -> None:
+    # This thread has it now: no other thread's scope may release it.
+    me = _thread.get_ident()
+    for s in _scopes:
+        if s._thread != me:
+            s.keep(proxy)
 
 
 def closed(handle: Any) -> ClosedHandle:

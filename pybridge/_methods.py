@@ -20,6 +20,7 @@ from pybridge._convert import put, take
 from pybridge._core import lib
 from pybridge._frame import frame_get
 from pybridge._host import hidden, module_dict, promote
+from pybridge._identity import kept
 from pybridge._names import interned, put_arguments
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -41,7 +42,10 @@ def get_attribute(self: Any, name: str) -> Any:
         if method is not _NONE:
             return MethodType(method, self)
     frame = frame_get()
-    return take(frame, lib.pb_get_attribute(frame.mem, self._pybridge_handle, interned(name)))
+    word = lib.pb_get_attribute(frame.mem, self._pybridge_handle, interned(name))
+    if not self._pybridge_identity:
+        kept(self)
+    return take(frame, word)
 
 
 def _first(self: Any, methods: Any, name: str) -> Any:
@@ -64,9 +68,10 @@ def _method(name: str, guest: Any, doc: Any) -> Any:
             put(frame, 0, args[0])
         elif n == 2:
             put(frame, put(frame, 0, args[0]), args[1])
-        return take(
-            frame, lib.pb_call_method(frame.mem, self._pybridge_handle, handle, n, names)
-        )
+        word = lib.pb_call_method(frame.mem, self._pybridge_handle, handle, n, names)
+        if not self._pybridge_identity:
+            kept(self)
+        return take(frame, word)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = doc if type(doc) is str else None

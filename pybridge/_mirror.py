@@ -288,6 +288,7 @@ def _class_make(d: _Description, number: int, proxy: Any) -> Any:
         space["__getattr__"] = _methods.get_attribute
     if value is not None:
         space["_pybridge_value"] = value
+        space["_pybridge_identity"] = True  # values have no identity
     _add_specials(space, d)
     for name in d.shadows:
         space[name] = GuestAttribute(name)

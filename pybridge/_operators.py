@@ -77,7 +77,10 @@ _UNARY = """
 @hidden
 def __{name}__(self):
     frame = frame_get()
-    return {wrap}(take(frame, lib.pb_operate(frame.mem, {operation}, self._pybridge_handle)))
+    word = lib.pb_operate(frame.mem, {operation}, self._pybridge_handle)
+    if not self._pybridge_identity:
+        kept(self)
+    return {wrap}(take(frame, word))
 """
 
 _OPERAND = """
@@ -88,7 +91,12 @@ def __{name}__(self, other{more}):
         {put}
     except ConversionError:
         return NotImplemented
-    return take(frame, lib.{call}(frame.mem, {operation}, self._pybridge_handle))
+    word = lib.{call}(frame.mem, {operation}, self._pybridge_handle)
+    if not self._pybridge_identity:
+        kept(self)
+    if isinstance(other, Handle) and not other._pybridge_identity:
+        kept(other)
+    return take(frame, word)
 """
 
 _IN_PLACE = """
@@ -99,7 +107,12 @@ def __{name}__(self, other{more}):
         {put}
     except ConversionError:
         return NotImplemented
-    result = take(frame, lib.pb_operate(frame.mem, {operation}, self._pybridge_handle))
+    word = lib.pb_operate(frame.mem, {operation}, self._pybridge_handle)
+    if not self._pybridge_identity:
+        kept(self)
+    if isinstance(other, Handle) and not other._pybridge_identity:
+        kept(other)
+    result = take(frame, word)
     if isinstance(result, Handle) and result._pybridge_handle == self._pybridge_handle:
         return self
     return result
@@ -109,13 +122,18 @@ _ITEM = """
 @hidden
 def __{name}__(self, key):
     frame = frame_get()
-    put(frame, 0, key)
-    return take(frame, lib.pb_operate(frame.mem, {operation}, self._pybridge_handle))
+    lend(frame, 0, key)
+    word = lib.pb_operate(frame.mem, {operation}, self._pybridge_handle)
+    if not self._pybridge_identity:
+        kept(self)
+    if isinstance(key, Handle) and not key._pybridge_identity:
+        kept(key)
+    return take(frame, word)
 """
 
-_PUT_ONE = "put(frame, 0, other)"
-_PUT_POWER = "put(frame, put(frame, 0, other), modulus)"
-_PUT_NONE = "put(frame, put(frame, 0, other), None)"
+_PUT_ONE = "lend(frame, 0, other)"
+_PUT_POWER = "put(frame, lend(frame, 0, other), modulus)"
+_PUT_NONE = "put(frame, lend(frame, 0, other), None)"
 
 
 def _methods(op: Operator) -> list[str]:

@@ -12,12 +12,13 @@ long as the proxy, and is released some time after (`_release`), or by `pybridge
 from __future__ import annotations
 
 from pybridge import _guest, _iterate, _kinds, _operators
-from pybridge._convert import STOP, put, read, take
+from pybridge._convert import STOP, lend, put, read, take
 from pybridge._core import lib
 from pybridge._errors import ConversionError
 from pybridge._frame import frame_get, frames
 from pybridge._handle import Handle
 from pybridge._host import hidden
+from pybridge._identity import kept
 from pybridge._names import interned, put_arguments
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -77,6 +78,8 @@ def _names() -> dict[str, Any]:
         "as_str": _as(str),
         "frame_get": frame_get,
         "hidden": hidden,
+        "kept": kept,
+        "lend": lend,
         "lib": lib,
         "put": put,
         "take": take,
@@ -116,15 +119,19 @@ class Proxy(Handle):
     @hidden
     def __getattr__(self, name: str) -> Any:
         frame = frame_get()
-        return take(
-            frame, lib.pb_get_attribute(frame.mem, self._pybridge_handle, interned(name))
-        )
+        word = lib.pb_get_attribute(frame.mem, self._pybridge_handle, interned(name))
+        if not self._pybridge_identity:
+            kept(self)
+        return take(frame, word)
 
     @hidden
     def __setattr__(self, name: str, value: Any) -> None:
         frame = frame_get()
         put(frame, 0, value)
-        take(frame, lib.pb_set_attribute(frame.mem, self._pybridge_handle, interned(name)))
+        word = lib.pb_set_attribute(frame.mem, self._pybridge_handle, interned(name))
+        if not self._pybridge_identity:
+            kept(self)
+        take(frame, word)
         if name == "__class__":
             object.__setattr__(self, name, value)
 
@@ -147,8 +154,10 @@ class Proxy(Handle):
 
 
 @hidden
-def call_handle(handle: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a guest object."""
+def call_handle(
+    handle: int, args: tuple[Any, ...], kwargs: dict[str, Any], proxy: Any = None
+) -> Any:
+    """Call a guest object, that of `proxy` if it is given."""
     frame = frame_get()
     n = len(args)
     names = 0
@@ -162,7 +171,10 @@ def call_handle(handle: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
         put(frame, put(frame, put(frame, 0, args[0]), args[1]), args[2])
     elif n:
         put_arguments(frame, args, kwargs)
-    return take(frame, lib.pb_call(frame.mem, handle, n, names))
+    word = lib.pb_call(frame.mem, handle, n, names)
+    if proxy is not None and not proxy._pybridge_identity:
+        kept(proxy)
+    return take(frame, word)
 
 
 class _Pool:
@@ -171,19 +183,24 @@ class _Pool:
 
     @hidden
     def __call__(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return call_handle(self._pybridge_handle, args, kwargs)
+        return call_handle(self._pybridge_handle, args, kwargs, self)
 
     @hidden
     def __setitem__(self: Any, key: Any, value: Any) -> None:
         frame = frame_get()
         put(frame, put(frame, 0, key), value)
-        take(frame, lib.pb_operate(frame.mem, lib.PB_SETITEM, self._pybridge_handle))
+        word = lib.pb_operate(frame.mem, lib.PB_SETITEM, self._pybridge_handle)
+        if not self._pybridge_identity:
+            kept(self)
+        take(frame, word)
 
     @hidden
     def __next__(self: Any) -> Any:
         frame = frame_get()
         mem = frame.mem
         word = lib.pb_next(mem, self._pybridge_handle)
+        if not self._pybridge_identity:
+            kept(self)
         if word == STOP:
             frames.append(frame)
             raise StopIteration
@@ -280,7 +297,12 @@ _build()
 Unclassified = type(
     "Proxy",
     (Proxy,),
-    {"__module__": Proxy.__dict__["__module__"], "__doc__": Proxy.__dict__["__doc__"], **POOL},
+    {
+        "__module__": Proxy.__dict__["__module__"],
+        "__doc__": Proxy.__dict__["__doc__"],
+        "_pybridge_identity": True,  # provisional: the object will have another
+        **POOL,
+    },
 )
 for _name in ("__get__", "__set__", "__delete__"):
     delattr(Unclassified, _name)  # mirror classes hold one as an attribute

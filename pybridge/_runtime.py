@@ -18,7 +18,7 @@ import _thread
 import os
 import sys
 
-from pybridge import _guest, _handle, _kinds, _release, _table
+from pybridge import _guest, _handle, _identity, _kinds, _release, _table
 from pybridge._core import ffi, lib
 from pybridge._errors import GuestClosed, StartError
 
@@ -205,6 +205,7 @@ _locks: tuple[Any, ...] = (
     _release._grow_lock,
     _release._lock,
     _handle._release_lock,
+    _identity.lock,
 )
 
 

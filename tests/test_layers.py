@@ -21,7 +21,7 @@ ORDER = [
     # no guest needed
     "_errors", "_settings", "_probe", "_discover", "_environment", "_host", "_core",
     # handles and cells
-    "_kinds", "_release", "_frame", "_handle", "_convert", "_names",
+    "_kinds", "_release", "_frame", "_identity", "_handle", "_convert", "_names",
     # objects
     "_iterate", "_guest", "_table", "_linked", "_values", "_raised", "_operators",
     "_inspected", "_proxy", "_methods", "_metatype", "_mirror", "_derived", "_module",

@@ -39,6 +39,24 @@ int pb_release_chunks(int64_t *chunks, int64_t count)
     return 0;
 }
 
+/* Drop a reference that the host found to be its second one to the object: not a turn of the
+ * program's, so what was read ahead stays true. */
+int pb_release_second(int64_t handle)
+{
+    int64_t refused = 0;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return -1;
+    pb_obj o = (pb_obj)(intptr_t)handle;
+    if (PB_LIKELY(o->refcount != 1)) {          /* nothing can run */
+        pb_state.entered--;
+        t->turns--;
+    }
+    pb_drop(o);
+    pb_detach(t);
+    return 0;
+}
+
 int pb_release_handle(int64_t handle)
 {
     int64_t refused = 0;

@@ -102,6 +102,10 @@ enum { PB_HOST_PLAIN = -1, PB_HOST_FUNCTION = -2, PB_HOST_MEMORY = -3 };     /* 
 /* The numbers of classes (pybridge/_kinds.py) that the core itself knows. */
 enum { PB_LIST_ITERATOR = 1 /* pb_fetch can read ahead from it */ };
 
+/* In a PB_OBJECT or PB_HEAVY word, above the number of the class: somebody else has the object
+ * too, perhaps the host, by a proxy. */
+enum { PB_SHARED_SHIFT = 32 };
+
 /* A chunk of handles is this many words; pybridge/_release.py owns the memory. */
 #define PB_CHUNK 8
 
@@ -279,6 +283,7 @@ void pb_low_fail(intptr_t exception);   /* steals it */
  * nothing.  0, or -1 when the thread could not attach: nothing was released. */
 int pb_release_chunks(int64_t *chunks, int64_t count);  /* addresses of PB_CHUNK words each */
 int pb_release_handle(int64_t handle);
+int pb_release_second(int64_t handle);
 int64_t pb_dropped_take(int64_t *numbers, int64_t most);
 int pb_kept_look(int64_t *numbers, int64_t n);
 int pb_kept_drop(int64_t number, int ended);

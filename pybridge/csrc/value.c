@@ -302,6 +302,18 @@ static inline void weigh(pb_obj o /*borrowed*/)
     pb_state.heavy_bytes += bytes;
 }
 
+/* The word of an object that becomes a proxy.  Of one that nobody else has, nor can get by a
+ * weak reference, there is none yet (pybridge/_identity.py).  The list of weak references lies
+ * at an offset of the type's, before the object from 3.12 on. */
+static inline int64_t object_word(int64_t word, pb_obj o /*borrowed*/)
+{
+    ssize_t offset = o->type->weaklist_offset;
+    if (o->refcount == 1 && !G.refcounts_by_call
+        && (offset == 0 || *(void *const *)(const void *)((const char *)o + offset) == NULL))
+        return word;
+    return word | (int64_t)1 << PB_SHARED_SHIFT;
+}
+
 static int give_object(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
 {
     const pb_kind *kind = pb_kind_find(o->type);
@@ -339,6 +351,8 @@ static int give_object(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
     }
     if (PB_TAG(word) == PB_SUBVALUE)
         return give_subvalue(f, at, o, word, depth);    /* steals */
+    if (word != PB_OBJECT && word != PB_UNKNOWN)
+        word = object_word(word, o);
     if (cell(f, at, word, (int64_t)(intptr_t)o) == 0)
         return 0;
     pb_drop(o);
@@ -496,9 +510,9 @@ int64_t pb_result(pb_frame *f, pb_obj o /*steals*/)
         && !(o->type->flags & (PB_TYPE_EXCEPTION | PB_TYPE_TYPE))
         && &o->type->head != G.PyMethod_Type) {
         weigh(o);
-        f->base[0] = kind->word;
+        f->base[0] = object_word(kind->word, o);
         f->base[1] = (int64_t)(intptr_t)o;
-        return kind->word;
+        return f->base[0];
     }
     if (pb_give(f, &at, o) != 0)
         return pb_raised(f);

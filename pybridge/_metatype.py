@@ -43,6 +43,8 @@ class MirrorType(type):
 
     _pybridge_class: Any  # the proxy of the guest class
     _pybridge_number: int
+    # Also when a method of the metaclass's asks: classes are the same by their number.
+    _pybridge_identity = property(lambda cls: True)
 
     def __new__(cls, name: str, bases: tuple[Any, ...], space: Any, **keywords: Any) -> Any:
         """`class C(guest_class)`: see `_derived`."""

@@ -122,6 +122,7 @@ def _derive(meta: Any, name: str, bases: tuple[Any, ...], space: Any, keywords: 
         _pybridge_module=space.get("__module__", "__main__"),
         _pybridge_derived=True,
         _pybridge_methods=None,
+        _pybridge_state=None,
         __getattribute__=_get_attribute,
         __setattr__=_set_attribute,
     )

@@ -31,7 +31,7 @@ import builtins
 import sys
 import types
 
-from pybridge import _guest, _kinds, _methods, _values
+from pybridge import _bound, _guest, _kinds, _methods, _values
 from pybridge._convert import encoders, fallbacks, late, put, take, value_of
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
@@ -118,6 +118,7 @@ class _Description:
             self.kept,
             self.abcs,
             self.fixed,  # its methods never change
+            self.watched,  # memory tells if they are what they were
         ) = fields
 
 
@@ -282,10 +283,14 @@ def _class_make(d: _Description, number: int, proxy: Any) -> Any:
         "_pybridge_number": number,
         "_pybridge_module": d.module,
         "_pybridge_methods": None,
+        "_pybridge_state": None,
     }
     if d.fixed:
         space["_pybridge_methods"] = _methods.new()
         space["__getattr__"] = _methods.get_attribute
+    elif d.watched:
+        space["_pybridge_state"] = _bound.NEW
+        space["__getattr__"] = _bound.get_attribute
     if value is not None:
         space["_pybridge_value"] = value
         space["_pybridge_identity"] = True  # values have no identity

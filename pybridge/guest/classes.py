@@ -48,6 +48,7 @@ def describe_class(cls):
         _kept(cls, module, qualname),
         _abcs(cls),
         _fixed(cls, mro),
+        _watched(cls, mro),
     )  # fmt: skip
 
 
@@ -59,6 +60,68 @@ def _fixed(cls, mro):
         and cls not in (type, super, type(sys))
         and all(not c.__flags__ & _HEAP or c.__flags__ & _IMMUTABLE for c in mro)
     )
+
+
+_MANAGED_DICT, _INLINE_VALUES = 1 << 4, 1 << 2  # 3.11 and later; 3.13
+
+
+def _watched(cls, mro):
+    """Can the host tell from memory that its methods are what they were?  See _bound.py."""
+    return watched(cls, mro) is not None
+
+
+def watched(cls, mro=None):
+    """None: it cannot; else, have its objects attributes of their own?"""
+    if not (3, 11) <= sys.version_info < (3, 14) or not cls.__flags__ & _HEAP:
+        return None
+    mro = mro or type.__dict__["__mro__"].__get__(cls)
+    if _find(mro, "__getattribute__") is not object.__dict__["__getattribute__"]:
+        return None
+    if cls.__dictoffset__ == 0 and not cls.__flags__ & _MANAGED_DICT:
+        return False
+    wanted = _MANAGED_DICT if sys.version_info < (3, 13) else _MANAGED_DICT | _INLINE_VALUES
+    return True if cls.__flags__ & wanted == wanted else None
+
+
+def function_of(x, name):
+    """The function that a bound method of `x` under a name is made of, else None."""
+    found = _find(type.__dict__["__mro__"].__get__(type(x)), name)
+    return found if type(found) is _FUNCTION else None
+
+
+def bound_method(function, x):
+    return _BOUND(function, x)
+
+
+class _Any:
+    def method(self):
+        pass
+
+
+_FUNCTION, _BOUND = type(_Any.method), type(_Any().method)
+_probe = []
+
+
+def layout_probe(step):
+    """A class and an object, and what is done with them, for _bound.py."""
+    if step == 0:
+        space = {"__module__": __name__, "spam_": lambda self: None}
+        cls = type("Probe", (), space)
+        cls.__qualname__ = "A.Probe"
+        x = cls()
+        x.spam = 1
+        x.spam_()
+        _probe[:] = cls, x
+        return id(cls), id(x), id(cls.__name__), id(cls.__qualname__), type.__basicsize__
+    cls, x = _probe
+    if step == 1:
+        x.eggs = 2
+    elif step == 2:
+        cls.more = lambda self: None
+        x.more()
+    else:
+        vars(x)
+    return None
 
 
 def method_of(x, name):

@@ -492,7 +492,8 @@ _loading = _thread.RLock()
 _FILES = {
     "arrays": ("dress_memory", "lend_array", "lend_capsules", "record_of"),
     "classes": (
-        "describe_class", "find_class", "method_of", "signature_of", "descriptor_get",
+        "describe_class", "find_class", "method_of", "function_of", "bound_method",
+        "watched", "layout_probe", "signature_of", "descriptor_get",
         "descriptor_set", "descriptor_delete",
     ),
     "coroutines": (),

@@ -125,7 +125,7 @@ def _used(keys: int) -> int:
 
 def _no_dict(handle: int) -> bool:
     word = _cast(_INTS, handle - _DICT)[0]
-    return word == 0 or word & 1 != 0  # 3.12 marks the array of values so
+    return bool(word == 0 or word & 1)  # 3.12 marks the array of values so
 
 
 # ---- asked for the first time ----------------------------------------------------------------

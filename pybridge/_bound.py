@@ -29,7 +29,7 @@ from pybridge._host import hidden, module_dict, promote
 from pybridge._identity import kept
 from pybridge._metatype import MirrorType
 from pybridge._names import interned
-from pybridge._proxy import call_handle
+from pybridge._proxy import Proxy, call_handle
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -100,15 +100,7 @@ def get_attribute(self: Any, name: str) -> Any:
                     return bound
         else:
             _renew(type(self), handle)
-    return _ask(self, name)
-
-
-def _ask(self: Any, name: str) -> Any:
-    frame = frame_get()
-    word = lib.pb_get_attribute(frame.mem, self._pybridge_handle, interned(name))
-    if not self._pybridge_identity:
-        kept(self)
-    return take(frame, word)
+    return Proxy.__getattr__(self, name)
 
 
 def _same_class(state: _State, handle: int) -> bool:
@@ -133,7 +125,7 @@ def _no_dict(handle: int) -> bool:
 
 def _first(self: Any, state: _State, name: str) -> Any:
     global _bound_class
-    found = _ask(self, name)
+    found = Proxy.__getattr__(self, name)
     function = _guest.call("function_of", self, name)
     if function is not None and not _has_key(state, name) and isinstance(found, Handle):
         if _bound_class is None:

@@ -22,6 +22,7 @@ from pybridge._frame import frame_get
 from pybridge._host import hidden, module_dict, promote
 from pybridge._identity import kept
 from pybridge._names import interned, put_arguments
+from pybridge._proxy import Proxy
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -41,11 +42,7 @@ def get_attribute(self: Any, name: str) -> Any:
             method = _first(self, methods, name)
         if method is not _NONE:
             return MethodType(method, self)
-    frame = frame_get()
-    word = lib.pb_get_attribute(frame.mem, self._pybridge_handle, interned(name))
-    if not self._pybridge_identity:
-        kept(self)
-    return take(frame, word)
+    return Proxy.__getattr__(self, name)
 
 
 def _first(self: Any, methods: Any, name: str) -> Any:

@@ -199,6 +199,7 @@ def test_a_converter_for_arrays_or_scalars_sees_them_all(np):
         old = a[2]
         pybridge.converter("numpy:float64")(lambda x: ("converted", float(x)))
         assert a[1] == ("converted", 1.0) and [x for x in a][2] == ("converted", 2.0)
+        assert np.arange(3.0).sum() == ("converted", 3.0)
         assert np.sqrt(4.0) == np.sqrt(4.0) == np.sqrt(4.0) == ("converted", 2.0)
         assert float(old) == 2.0
     """)

@@ -245,3 +245,16 @@ def test_a_class_that_derives_from_float64_is_left_to_the_guest(np):
         assert x + 1.0 == "sum" and a[0] + x == "reflected" and 1.0 + x == "reflected"
         assert type(x * 2.0) is np.float64 and x.dtype.name == "float64"
     """)
+
+
+def test_a_result_that_nobody_else_has_crosses_as_a_double(np):
+    x = np.arange(5.0).sum()
+    assert (
+        type(x) is np.float64 and is_late(x) and x == 10.0 and repr(x) == repr(np.float64(10))
+    )
+    assert pybridge.eval("lambda x: type(x).__name__")(x) == "float64"
+    kept = pybridge.eval("[__import__('numpy').float64(1.5)]")
+    y = kept[0]
+    assert not is_late(y) and pybridge.eval("lambda l, y: l[0] is y")(kept, y)
+    pair = pybridge.eval("lambda: (__import__('numpy').float64(0.5), 'x')")()
+    assert pair == (0.5, "x") and type(pair[0]) is np.float64

@@ -149,6 +149,9 @@ def _start(python: str | None) -> None:
 
 def _load() -> None:
     """The modules that only a program with a guest needs: `import pybridge` does without."""
+    global signal
+    import signal  # before there is a second interpreter, whose threads may run host code
+
     # For the rows that they add to the tables of _convert.
     from pybridge import _async, _derived, _hostderive, _module, _sequences, _values  # noqa: F401
 
@@ -167,9 +170,7 @@ def _encoded(text: str) -> bytes:
 
 def _interrupts() -> None:
     """Give the core the functions to ask on Ctrl-C (csrc/signals.c)."""
-    global _asks, signal
-    import signal
-
+    global _asks
     _asks = [_table.guest_object(f, _table.FUNCTION)[0] for f in (_interrupted, _look)]
     lib.pb_interrupt_set(*(asked._pybridge_handle for asked in _asks))
 

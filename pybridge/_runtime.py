@@ -51,9 +51,7 @@ def start(python: str | None = None) -> None:
         raise StartError(
             "the guest is being started by this very thread: wait until it runs", code="PB201"
         )
-    import threading
-
-    if not _starter and state is NEW and _not_main(threading):
+    if not _starter and state is NEW and _thread.get_native_id() != os.getpid():
         raise StartError(
             "the guest must be started on the main thread, which will receive its signals and "
             "close it: call pybridge.start() there before other threads use it",
@@ -77,10 +75,6 @@ def start(python: str | None = None) -> None:
             _start(python)
         finally:
             _starter = 0
-
-
-def _not_main(threading: Any) -> bool:
-    return threading.current_thread() is not threading.main_thread()
 
 
 def _same(python: str | None) -> None:

@@ -328,7 +328,10 @@ def _take_other(frame: Frame, word: int) -> Any:
     if tag == ERROR:
         proxy = adopt(frame, frame.ints[1])
         frames.append(frame)
-        return late.raise_guest(proxy)
+        try:
+            return late.raise_guest(proxy)
+        finally:
+            del proxy  # on a CPython host the traceback would hold the guest's exception
     if tag == REFUSED:
         frames.append(frame)
         raise refusal(word >> 8)
@@ -423,7 +426,9 @@ def _get_other(frame: Frame, ints: Any, doubles: Any, at: int, tag: int, n: int)
         if payload == 0:
             return frame.links[n], at + 1
         serial, handle = ints[2 * at + 3], ints[2 * at + 5]
-        return late.linked(n, payload, serial, handle), at + 3
+        x = late.linked(n, payload, serial, handle)
+        ints[2 * at + 4] = NONE  # the handle in the third cell is ours from here on
+        return x, at + 3
     if tag == BYTES:
         return ffi.unpack(frame.mem.text + payload, n), at + 1
     if tag == BIGINT:

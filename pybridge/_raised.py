@@ -373,6 +373,7 @@ def _raise_guest(proxy: Any) -> Any:
         error = to_host(proxy)
     finally:
         lib.pb_stack_reserve(before)
+        del proxy  # for the same reason as the others below
     if type(error) is SystemError and _is_from_c(error.__cause__):
         # CPython's remark that C code, which could not be told, went on with an exception.
         error = error.__cause__  # type: ignore[assignment]

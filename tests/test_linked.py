@@ -485,3 +485,29 @@ def test_an_array_is_asked_before_a_list_of_the_host(guest):
     assert space["extend"](items, (2, 3)) is items and items == [1, 2, 3]
     pybridge.exec("def repeat(a, b): a *= b; return a", space)
     assert space["repeat"](items, 2) is items and items == [1, 2, 3] * 2
+
+
+def test_a_container_beside_an_argument_that_cannot_be_read_is_dropped_once(guest):
+    space = pybridge.eval("{'__name__': 'odd'}")
+    pybridge.exec(
+        "import sys\n"
+        "class Meta(type):\n"
+        "    @property\n"
+        "    def __dictoffset__(cls): raise KeyError('described')\n"
+        "class Odd(metaclass=Meta): pass\n"
+        "def call(items, f):\n"
+        "    try: f(items, Odd())\n"
+        "    except KeyError: return 'refused'\n",
+        space,
+    )
+    count = pybridge.eval("__import__('sys').getrefcount")
+    items, passed, counts = [1], [], []
+    for times in (1, 8, 8):
+        for _ in range(times):
+            assert space["call"](items, lambda *args: passed.append(args)) == "refused"
+        for _ in range(4):
+            gc.collect()
+            pybridge.statistics()
+            pybridge.eval("__import__('gc').collect()")
+        counts.append(count(items))
+    assert passed == [] and counts[0] == counts[1] == counts[2], counts

@@ -128,8 +128,6 @@ static pb_obj on_look(pb_obj self, pb_obj args)
     (void)self;
     (void)args;
     if (pb_noticed) {
-        if (!pb_interrupted)
-            pb_nudge_end();
         if (pb_signals_look() != 0) {
             if (!G.PyErr_ExceptionMatches(*G.PyExc_RecursionError))
                 return NULL;

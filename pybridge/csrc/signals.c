@@ -132,6 +132,8 @@ void pb_interrupt_set(intptr_t asks, intptr_t looks)
 int pb_signals_look(void)
 {
     pb_noticed = 0;
+    if (!pb_interrupted)
+        pb_nudge_end();
     pb_obj answer = host_looks != NULL ? G.PyObject_CallObject(host_looks, NULL) : pb_dup(G._Py_NoneStruct);
     pb_xdrop(answer);
     return answer != NULL ? 0 : -1;

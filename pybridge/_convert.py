@@ -74,7 +74,7 @@ _HANDLES = (HOST, HEAVY, UNKNOWN, CLASS, SUBVALUE)
 
 _SMALL = 2048  # bytes: longer text is passed where it lies
 _SCRATCH = 4096
-_DEEPEST = 400  # as DEEPEST_TAKEN in csrc/value.c
+_DEEPEST = 400  # as DEEPEST_TAKEN in csrc/take.c
 
 encoders: dict[type, Encoder] = {}
 fallbacks: list[Callable[[Any], Encoder | None]] = []

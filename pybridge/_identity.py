@@ -5,7 +5,7 @@
 proxy that it already has.  A table would cost every temporary an entry, and most objects that
 cross are the host's alone.  The guest's reference count tells: of an object whose only
 reference is the one that just crossed there is no proxy yet, and nobody can send it again,
-unless there are weak references to it (csrc/value.c looks).  So a proxy is entered here
+unless there are weak references to it (csrc/give.c looks).  So a proxy is entered here
 
     when its object crosses and somebody else has it too        `_handle.adopt`
     when it is passed to the guest, which may keep it           `_convert.put`

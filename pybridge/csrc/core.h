@@ -10,9 +10,10 @@
  *     vectorcall.h  the fastest call that every guest has
  *     kind      what becomes of each guest type
  *     hosttable hostobj callback        host objects in the guest, calls of the host
- *     value     cells to guest objects and back
- *     linked    host lists, dicts and sets as the guest's own
- *     call, operate, handle, exporter, interchange   the crossings
+ *     handle, late, weight   what becomes of handles
+ *     give, take      guest objects to cells and back
+ *     linked, linkedtype   host lists, dicts and sets as the guest's own
+ *     call, operate, exporter, interchange   the crossings
  *     signals, start                            process-wide state
  *
  * Locks, in the order in which they may be taken: the guest GIL, then the host's GIL is
@@ -23,6 +24,8 @@
 #ifndef PB_CORE_H
 #define PB_CORE_H
 
+#include <string.h>
+
 #include "api.h"
 #include "host.h"
 
@@ -32,6 +35,20 @@
 #define PB_WORD(tag, length) ((int64_t)(tag) | (int64_t)(length) << 8)
 #define PB_TAG(word) ((int)((word) & 255))
 #define PB_LENGTH(word) ((word) >> 8)
+
+static inline int64_t pb_bits_of(double value)
+{
+    int64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static inline double pb_double_of(int64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
 
 extern pb_shared pb_state;
 
@@ -215,22 +232,29 @@ int pb_hostobj_is_watched(pb_obj o);
 /* Calls of a host_function. */
 pb_obj pb_callback_run(pb_obj self, const pb_obj *args, size_t nargsf, pb_obj names);
 
-/* ---- value.c ---- */
+/* ---- handle.c ---- */
+/* Drop what was written to the cells [from, to), which no host will read.  Keeps a pending
+ * guest error. */
+void pb_ungive(pb_frame *f, int64_t from, int64_t to);
+
+/* ---- late.c ---- */
+extern const pb_type *pb_late_float;        /* NULL before numpy is met */
+
+/* ---- give.c ---- */
 int pb_cell_add(pb_frame *f, int64_t *at, int64_t word, int64_t payload);
-/* pb_take at a known depth of nesting. */
-pb_obj pb_take_at(const pb_frame *f, int64_t *at, int depth);
 /* Write `o` as cells from *at on; always consumes it.  0, or -1 with a guest error set. */
 int pb_give(pb_frame *f, int64_t *at, pb_obj o /*steals*/);
 /* A cell for host object `number`; the carrier, if not NULL, belongs to it. 0, or -1 with an
  * error set */
 int pb_give_host(pb_frame *f, int64_t *at, int64_t number, pb_obj carrier /*steals*/);
-/* Drop what was written to the cells [from, to), which no host will read.  Keeps a pending
- * guest error. */
-void pb_ungive(pb_frame *f, int64_t from, int64_t to);
 /* `o` as the whole result: its first word.  NULL means that a guest error is pending. */
 int64_t pb_result(pb_frame *f, pb_obj o /*steals*/);
+
+/* ---- take.c ---- */
 /* The value at cell *at, which moves on. new, or NULL with a guest error set */
 pb_obj pb_take(const pb_frame *f, int64_t *at);
+/* Likewise at a known depth of nesting. */
+pb_obj pb_take_at(const pb_frame *f, int64_t *at, int depth);
 /* Likewise without a new reference when the cell holds a handle: *owned says which. */
 pb_obj pb_take_borrowed(const pb_frame *f, int64_t *at, int *owned);
 

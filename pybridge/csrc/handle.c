@@ -67,3 +67,32 @@ int pb_release_handle(int64_t handle)
     pb_detach(t);
     return 0;
 }
+
+void pb_ungive(pb_frame *f, int64_t from, int64_t to)
+{
+    pb_obj exception = pb_exception_take();     /* destructors must not see it */
+    for (int64_t i = from; i < to; i++) {
+        int64_t *c = f->cells + 2 * i;
+        int tag = PB_TAG(c[0]);
+        if (tag == PB_OBJECT || tag == PB_HEAVY || tag == PB_UNKNOWN || tag == PB_HOST
+            || tag == PB_CLASS || tag == PB_SUBVALUE)
+            pb_xdrop((pb_obj)(intptr_t)c[1]);
+        c[0] = PB_NONE;
+    }
+    if (exception != NULL) {
+        G.PyErr_SetObject(&exception->type->head, exception);
+        pb_drop(exception);
+    }
+}
+
+/* The host could not read all cells: drop what it has not taken over. */
+void pb_frame_ungive(pb_frame *f)
+{
+    int64_t refused = 0;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return;
+    pb_ungive(f, 0, f->given);
+    f->given = 0;
+    pb_detach(t);
+}

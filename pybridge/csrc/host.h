@@ -25,7 +25,7 @@
 
 /* cdef begin */
 
-/* ORDER TAGS: pybridge/_convert.py reads these names, value.c has one case for each. */
+/* ORDER TAGS: pybridge/_convert.py reads these names, give.c and take.c have the cases. */
 enum {
     PB_ERROR,      /* payload: the guest exception, new */
     PB_NONE,
@@ -188,7 +188,7 @@ int pb_frame_open(pb_frame *f, int64_t index);   /* 0, or -1 without memory */
 void pb_frame_close(pb_frame *f);
 int pb_frame_reserve(pb_frame *f, int64_t cells, int64_t kept);
 void pb_frame_shrink(pb_frame *f);               /* back to the base block */
-void pb_frame_ungive(pb_frame *f);               /* drop what the host did not come to read: value.c */
+void pb_frame_ungive(pb_frame *f);               /* drop what the host did not come to read: handle.c */
 
 /* Crossings: each gives the first word of the result, which is also in the cells. */
 /* nargs counts positional and keyword arguments; names: 0, or the handle that pb_names

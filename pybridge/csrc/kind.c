@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * What becomes of a guest object when it crosses to the host, by its exact type: a small
- * hash table from type to kind.  value.c settles the common types before it asks here.
+ * hash table from type to kind.  give.c settles the common types before it asks here.
  *
  * The host classifies each type once (pybridge/_values.py), at the first object of it, or when
  * the type itself crosses; until then the object crosses as PB_UNKNOWN.  A kind is a word: a
- * tag (PB_CLASS for types whose objects value.c settles by itself), and the number that the
+ * tag (PB_CLASS for types whose objects give.c settles by itself), and the number that the
  * host gave the class.  A heap type that dies takes its entry
  * with it, so that another type at the same address is not mistaken for it.
  *

@@ -1,29 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
- * Values: guest objects to cells (give) and cells to guest objects (take).
+ * Guest to host: a guest object becomes cells.
  *
  * Exact types only: an object of a subclass is not the value of its base, it crosses as a
- * handle.  Tuples and frozensets cross with their items, down to DEEPEST; deeper ones stay
- * handles, so that a hostile depth cannot exhaust the stack.
+ * handle.  Tuples and frozensets cross with their items, down to DEEPEST_GIVEN; deeper ones
+ * stay handles, so that a hostile depth cannot exhaust the stack.
  *
- * Needs the guest GIL; may run guest code (reducers, hashing), so anything may have changed
- * when a function here returns, except what the caller owns.
+ * Needs the guest GIL; may run guest code (reducers), so anything may have changed when a
+ * function here returns, except what the caller owns.
  */
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "vectorcall.h"
+#include "weight.h"
 
-enum { DEEPEST_GIVEN = 100, DEEPEST_TAKEN = 400, MOST_NESTED_CELLS = 1 << 22 };
+enum { DEEPEST_GIVEN = 100, MOST_NESTED_CELLS = 1 << 22 };
 
 static int no_memory(void)
 {
     (void)G.PyErr_NoMemory();
     return -1;
 }
-
-/* ---- guest to host ---- */
 
 static int cell(pb_frame *f, int64_t *at, int64_t word, int64_t payload)
 {
@@ -39,20 +36,6 @@ static int cell(pb_frame *f, int64_t *at, int64_t word, int64_t payload)
 int pb_cell_add(pb_frame *f, int64_t *at, int64_t word, int64_t payload)
 {
     return cell(f, at, word, payload);
-}
-
-static int64_t bits_of(double value)
-{
-    int64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-static double double_of(int64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
 }
 
 static int text_cell(pb_frame *f, int64_t *at, int tag, const char *bytes, ssize_t length)
@@ -116,9 +99,9 @@ static int give(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth);
 
 static int give_complex(pb_frame *f, int64_t *at, pb_obj o /*borrowed*/)
 {
-    if (cell(f, at, PB_COMPLEX, bits_of(G.PyComplex_RealAsDouble(o))) != 0)
+    if (cell(f, at, PB_COMPLEX, pb_bits_of(G.PyComplex_RealAsDouble(o))) != 0)
         return -1;
-    return cell(f, at, PB_COMPLEX, bits_of(G.PyComplex_ImagAsDouble(o)));
+    return cell(f, at, PB_COMPLEX, pb_bits_of(G.PyComplex_ImagAsDouble(o)));
 }
 
 static int give_tuple(pb_frame *f, int64_t *at, pb_obj o /*borrowed*/, int depth)
@@ -176,73 +159,12 @@ static int give_three(pb_frame *f, int64_t *at, int tag, pb_obj o /*borrowed*/, 
     return 0;
 }
 
-/* The head of numpy's PyArrayObject, the same from numpy 1 to 2. */
-typedef struct array_object {
-    pb_head head;
-    char *data;
-    int ndim;
-    const intptr_t *shape, *strides;
-    pb_obj base;                    /* whose memory it is, or NULL: its own */
-} array_object;
-
-/* o as a numpy array, or NULL if it is none. */
-static const array_object *as_array(pb_obj o /*borrowed*/)
-{
-    static const pb_type *ndarray;
-    if (o->type != ndarray) {
-        if (strcmp(o->type->name, "numpy.ndarray") != 0 || o->type->basicsize < (ssize_t)sizeof(array_object))
-            return NULL;
-        ndarray = o->type;          /* a static type: it lives for ever */
-    }
-    return (const array_object *)(const void *)o;
-}
-
-/* Of an array in one piece; its buffer would say the same, at the price of ten additions of
- * such arrays. */
-static int64_t array_bytes(const array_object *a)
-{
-    int64_t most = 0;
-    for (int i = 0; i < a->ndim; i++) {
-        int64_t extent = a->shape[i] * (a->strides[i] < 0 ? -a->strides[i] : a->strides[i]);
-        if (extent > most)
-            most = extent;
-    }
-    return most;
-}
-
-static const pb_type *late_float;   /* written under the guest GIL */
-
-void pb_late_float_set(intptr_t type)
-{
-    int64_t refused = 0;
-    pb_thread *t = pb_attach(&refused);
-    if (t == NULL)
-        return;
-    late_float = (const pb_type *)type;
-    pb_detach(t);
-}
-
-/* PB_OBJECT: an object of the class `type`, numpy.float64, with this value. */
-int64_t pb_late_float_make(pb_frame *f, intptr_t type, double value)
-{
-    int64_t refused = 0, answer;
-    pb_thread *t = pb_attach(&refused);
-    if (t == NULL)
-        return pb_answer(f, refused, 0);
-    pb_obj x = G.PyFloat_FromDouble(value);
-    pb_obj made = x == NULL ? NULL : pb_vectorcall_run((pb_obj)type, &x, 1, NULL);
-    pb_xdrop(x);
-    answer = made == NULL ? pb_raised(f) : pb_answer(f, PB_OBJECT, (int64_t)(intptr_t)made);
-    pb_detach(t);
-    return answer;
-}
-
 /* An object of a subclass of a value type: its handle and the value. */
 static int give_subvalue(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int64_t word, int depth)
 {
     unsigned long flags = o->type->flags;
-    if (o->type == late_float && o->refcount == 1) {    /* nobody will miss the object */
-        int64_t bits = bits_of(((pb_float *)o)->value);
+    if (o->type == pb_late_float && o->refcount == 1) {    /* nobody will miss the object */
+        int64_t bits = pb_bits_of(((pb_float *)o)->value);
         pb_drop(o);
         return cell(f, at, PB_WORD(PB_VALUE, PB_LENGTH(word)), 0) != 0 ? -1 : cell(f, at, PB_FLOAT, bits);
     }
@@ -264,42 +186,7 @@ static int give_subvalue(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int64_t 
         return give_tuple(f, at, o, depth);
     if (G.PyType_IsSubtype(o->type, (pb_type *)(void *)G.PyComplex_Type))
         return give_complex(f, at, o);
-    return cell(f, at, PB_FLOAT, bits_of(((pb_float *)o)->value));
-}
-
-enum { LIGHT = 2048 };              /* bytes */
-
-static int64_t bytes_owned(pb_obj o /*borrowed*/)
-{
-    pb_buffer view;
-    int64_t bytes = o->type->basicsize;
-    const array_object *a = as_array(o);
-    if (a != NULL)                  /* the death of one that is part of another frees little */
-        return a->base != NULL ? bytes : bytes + array_bytes(a);
-    if (o->type->buffer != NULL && o->type->buffer->get != NULL) {
-        if (G.PyObject_GetBuffer(o, &view, 0x11c /* PyBUF_FULL_RO */) == 0) {
-            bytes += view.len;
-            G.PyBuffer_Release(&view);
-        } else {
-            G.PyErr_Clear();
-        }
-    }
-    return bytes;
-}
-
-/* Count the memory that goes when the host's handle goes: of an object that nobody else has.
- * The third word of a list, dict and set is how many items it has, from 3.9 to 3.14. */
-static inline void weigh(pb_obj o /*borrowed*/)
-{
-    if (o->refcount != 1)
-        return;
-    int64_t bytes = o->type->basicsize;
-    const pb_obj type = &o->type->head;
-    if (type == G.PyList_Type)
-        bytes += 8 * ((const int64_t *)(const void *)o)[2];
-    else if (type == G.PyDict_Type || type == G.PySet_Type)
-        bytes += 100 * ((const int64_t *)(const void *)o)[2];
-    pb_state.heavy_bytes += bytes;
+    return cell(f, at, PB_FLOAT, pb_bits_of(((pb_float *)o)->value));
 }
 
 /* The word of an object that becomes a proxy.  Of one that nobody else has, nor can get by a
@@ -338,14 +225,9 @@ static int give_object(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
         return give(f, at, value, depth + 1);
     }
     if (PB_TAG(word) == PB_HEAVY) {
-        int64_t bytes = bytes_owned(o);
-        if (o->refcount == 1)
-            pb_state.heavy_bytes += bytes;
-        const array_object *a = as_array(o);
-        if (a != NULL && a->base == NULL && bytes < LIGHT)
-            word = PB_WORD(PB_OBJECT, PB_LENGTH(word));     /* it may wait for its neighbours */
+        word = pb_weigh_heavy(o, word);
     } else {
-        weigh(o);
+        pb_weigh(o);
         if (PB_TAG(word) == PB_VALUE)
             word = PB_OBJECT;
     }
@@ -384,7 +266,7 @@ static int give(pb_frame *f, int64_t *at, pb_obj o /*steals*/, int depth)
     int status;
 
     if (type == G.PyFloat_Type)
-        status = cell(f, at, PB_FLOAT, bits_of(((pb_float *)o)->value));
+        status = cell(f, at, PB_FLOAT, pb_bits_of(((pb_float *)o)->value));
     else if (type == G.PyLong_Type)
         status = give_int(f, at, o);
     else if (o == G._Py_NoneStruct)
@@ -446,35 +328,6 @@ int pb_give_host(pb_frame *f, int64_t *at, int64_t number, pb_obj carrier /*stea
     return -1;
 }
 
-void pb_ungive(pb_frame *f, int64_t from, int64_t to)
-{
-    pb_obj exception = pb_exception_take();     /* destructors must not see it */
-    for (int64_t i = from; i < to; i++) {
-        int64_t *c = f->cells + 2 * i;
-        int tag = PB_TAG(c[0]);
-        if (tag == PB_OBJECT || tag == PB_HEAVY || tag == PB_UNKNOWN || tag == PB_HOST
-            || tag == PB_CLASS || tag == PB_SUBVALUE)
-            pb_xdrop((pb_obj)(intptr_t)c[1]);
-        c[0] = PB_NONE;
-    }
-    if (exception != NULL) {
-        G.PyErr_SetObject(&exception->type->head, exception);
-        pb_drop(exception);
-    }
-}
-
-/* The host could not read all cells: drop what it has not taken over. */
-void pb_frame_ungive(pb_frame *f)
-{
-    int64_t refused = 0;
-    pb_thread *t = pb_attach(&refused);
-    if (t == NULL)
-        return;
-    pb_ungive(f, 0, f->given);
-    f->given = 0;
-    pb_detach(t);
-}
-
 int pb_give(pb_frame *f, int64_t *at, pb_obj o /*steals*/)
 {
     int64_t from = *at;
@@ -496,7 +349,7 @@ int64_t pb_result(pb_frame *f, pb_obj o /*steals*/)
     f->text_used = 0;
     if (PB_LIKELY(&o->type->head == G.PyFloat_Type)) {
         f->base[0] = PB_FLOAT;
-        f->base[1] = bits_of(((pb_float *)o)->value);
+        f->base[1] = pb_bits_of(((pb_float *)o)->value);
         pb_drop(o);
         return PB_FLOAT;
     }
@@ -509,7 +362,7 @@ int64_t pb_result(pb_frame *f, pb_obj o /*steals*/)
     if (kind != NULL && PB_TAG(kind->word) == PB_OBJECT     /* what most objects are */
         && !(o->type->flags & (PB_TYPE_EXCEPTION | PB_TYPE_TYPE))
         && &o->type->head != G.PyMethod_Type) {
-        weigh(o);
+        pb_weigh(o);
         f->base[0] = object_word(kind->word, o);
         f->base[1] = (int64_t)(intptr_t)o;
         return f->base[0];
@@ -522,198 +375,4 @@ int64_t pb_result(pb_frame *f, pb_obj o /*steals*/)
         f->base[1] = f->cells[1];
     }
     return f->base[0];
-}
-
-/* ---- host to guest ---- */
-
-static pb_obj take(const pb_frame *f, int64_t *at, int depth);
-
-typedef int (*pb_store)(pb_obj container, ssize_t i, pb_obj item /*steals*/);
-
-static int store_set(pb_obj container, ssize_t i, pb_obj item /*steals*/)
-{
-    (void)i;
-    int status = G.PySet_Add(container, item);
-    pb_drop(item);
-    return status;
-}
-
-static pb_obj take_items(const pb_frame *f, int64_t *at, int64_t n, pb_obj container /*steals*/,
-                         pb_store store, int depth)
-{
-    if (container == NULL)
-        return NULL;
-    for (ssize_t i = 0; i < n; i++) {
-        pb_obj item = take(f, at, depth + 1);
-        if (item == NULL || store(container, i, item) != 0) {    /* steals item */
-            pb_drop(container);
-            return NULL;
-        }
-    }
-    return container;
-}
-
-static pb_obj take_dict(const pb_frame *f, int64_t *at, int64_t n, int depth)
-{
-    pb_obj dict = G.PyDict_New();
-    for (int64_t i = 0; dict != NULL && i < n; i++) {
-        pb_obj value = NULL, key = take(f, at, depth + 1);
-        if (key != NULL)
-            value = take(f, at, depth + 1);
-        if (value == NULL || G.PyDict_SetItem(dict, key, value) != 0) {
-            pb_drop(dict);
-            dict = NULL;
-        }
-        pb_xdrop(key);
-        pb_xdrop(value);
-    }
-    return dict;
-}
-
-static pb_obj take_numbers(const int64_t *items, int64_t n, int floats)
-{
-    pb_obj list = G.PyList_New(n);
-    if (list == NULL)
-        return NULL;
-    for (ssize_t i = 0; i < n; i++) {
-        pb_obj item = floats ? G.PyFloat_FromDouble(double_of(items[i]))
-                             : G.PyLong_FromLongLong(items[i]);
-        if (item == NULL || G.PyList_SetItem(list, i, item) != 0) {    /* steals item */
-            pb_drop(list);
-            return NULL;
-        }
-    }
-    return list;
-}
-
-static pb_obj take_texts(const char *text, const int64_t *lengths, int64_t n)
-{
-    pb_obj list = G.PyList_New(n);
-    for (ssize_t i = 0; list != NULL && i < n; i++) {
-        pb_obj item = G.PyUnicode_DecodeUTF8(text, lengths[i], "surrogatepass");
-        if (item == NULL || G.PyList_SetItem(list, i, item) != 0) {    /* steals item */
-            pb_drop(list);
-            return NULL;
-        }
-        text += lengths[i];
-    }
-    return list;
-}
-
-/* A guest callable applied to a tuple of n taken items. */
-static pb_obj take_call(const pb_frame *f, int64_t *at, int64_t n, pb_obj callable /*borrowed*/, int depth)
-{
-    pb_obj args = take_items(f, at, n, G.PyTuple_New(n), G.PyTuple_SetItem, depth);
-    if (args == NULL)
-        return NULL;
-    pb_obj out = G.PyObject_CallObject(callable, args);
-    pb_drop(args);
-    return out;
-}
-
-static pb_obj take_slice(const pb_frame *f, int64_t *at, int depth)
-{
-    pb_obj parts[3] = {NULL, NULL, NULL}, out = NULL;
-    for (int i = 0; i < 3; i++)
-        if ((parts[i] = take(f, at, depth + 1)) == NULL)
-            goto done;
-    out = G.PySlice_New(parts[0], parts[1], parts[2]);
-done:
-    for (int i = 0; i < 3; i++)
-        pb_xdrop(parts[i]);
-    return out;
-}
-
-static pb_obj take(const pb_frame *f, int64_t *at, int depth)
-{
-    const int64_t *c = f->cells + 2 * *at;
-    int64_t n = PB_LENGTH(c[0]), payload = c[1];
-    const void *address = (const void *)(intptr_t)payload;
-
-    *at += 1;
-    if (PB_UNLIKELY(depth > DEEPEST_TAKEN)) {
-        G.PyErr_SetString(*G.PyExc_RecursionError, "a value nested deeper than 400 levels cannot cross");
-        return NULL;
-    }
-    switch (PB_TAG(c[0])) {
-    case PB_FLOAT:
-        return G.PyFloat_FromDouble(double_of(payload));
-    case PB_INT:
-        return G.PyLong_FromLongLong(payload);
-    case PB_NONE:
-        return pb_dup(G._Py_NoneStruct);
-    case PB_TRUE:
-        return pb_dup(G._Py_TrueStruct);
-    case PB_FALSE:
-        return pb_dup(G._Py_FalseStruct);
-    case PB_OBJECT:
-        if (payload == 0) {
-            G.PyErr_SetString(*G.PyExc_ReferenceError, "a proxy among the arguments was released: its guest object is gone");
-            return NULL;
-        }
-        return pb_dup((pb_obj)(intptr_t)payload);
-    case PB_STR:
-        return G.PyUnicode_DecodeUTF8(address, n, "surrogatepass");
-    case PB_BYTES:
-        return G.PyBytes_FromStringAndSize(address, n);
-    case PB_BIGINT:
-        return G._PyLong_FromByteArray(address, (size_t)n, 1, 1);
-    case PB_COMPLEX:
-        *at += 1;
-        return G.PyComplex_FromDoubles(double_of(payload), double_of(c[3]));
-    case PB_ELLIPSIS:
-        return pb_dup(G._Py_EllipsisObject);
-    case PB_NOTIMPLEMENTED:
-        return pb_dup(G._Py_NotImplementedStruct);
-    case PB_TUPLE:
-        return take_items(f, at, n, G.PyTuple_New(n), G.PyTuple_SetItem, depth);
-    case PB_LIST:
-        return take_items(f, at, n, G.PyList_New(n), G.PyList_SetItem, depth);
-    case PB_SET:
-        return take_items(f, at, n, G.PySet_New(NULL), store_set, depth);
-    case PB_FROZENSET:
-        return take_items(f, at, n, G.PyFrozenSet_New(NULL), store_set, depth);
-    case PB_DICT:
-        return take_dict(f, at, n, depth);
-    case PB_FLOATS:
-        return take_numbers(address, n, 1);
-    case PB_INTS:
-        return take_numbers(address, n, 0);
-    case PB_TEXTS:
-        *at += 1;
-        return take_texts(address, (const int64_t *)(intptr_t)c[3], n);
-    case PB_LINK:       /* a frame is changed only by whoever takes from it: us */
-        return pb_linked_take((pb_frame *)(uintptr_t)f, at, n, payload, depth);
-    case PB_SAME:
-        return pb_dup((pb_obj)f->links[n]);
-    case PB_SLICE:
-        return take_slice(f, at, depth);
-    case PB_RANGE:
-        return take_call(f, at, 3, G.PyRange_Type, depth);
-    case PB_BUILD:
-        return take_call(f, at, n, (pb_obj)(intptr_t)payload, depth);
-    default:
-        G.PyErr_SetString(*G.PyExc_SystemError, "pybridge: a cell with an unknown tag");
-        return NULL;
-    }
-}
-
-pb_obj pb_take_at(const pb_frame *f, int64_t *at, int depth)
-{
-    return take(f, at, depth);
-}
-
-pb_obj pb_take(const pb_frame *f, int64_t *at)
-{
-    return take(f, at, 0);
-}
-
-pb_obj pb_take_borrowed(const pb_frame *f, int64_t *at, int *owned)
-{
-    const int64_t *c = f->cells + 2 * *at;
-    *owned = c[0] != PB_OBJECT || c[1] == 0;
-    if (*owned)
-        return take(f, at, 0);
-    *at += 1;
-    return (pb_obj)(intptr_t)c[1];
 }

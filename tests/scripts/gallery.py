@@ -9,7 +9,7 @@ and with `HOST -m pybridge run`, in its own folder, each at most `--timeout` sec
 are the exit status, what was printed up to addresses and timings, and the figures: each that
 the script shows or leaves open is a picture, whose difference must be below TOLERANCE.
 
-The results are written after every script; `--again` repeats only those that were not the
+The results are written after every script, and kept: `--again` repeats only those that were not the
 same.  A result is
 
     same          all of it
@@ -182,6 +182,14 @@ def scripts_in(folders: list[Path]) -> list[Path]:
     return sorted(found.values())
 
 
+def named(names: list[str], folders: list[Path]) -> list[Path]:
+    found = [[f / name for f in folders if (f / name).is_file()] for name in names if name]
+    if not all(found):
+        missing = [name for name, paths in zip(filter(None, names), found) if not paths]
+        sys.exit("gallery.py: in none of the folders: " + ", ".join(missing))
+    return [paths[0] for paths in found]
+
+
 def enter_path(guest: str) -> None:
     """Let the guest, natively and in the bridge, find the backend, and seed numpy."""
     code = "import site; print(site.getsitepackages()[0])"
@@ -258,6 +266,9 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="so many, chosen by --seed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
+        "--only", type=Path, metavar="FILE", help="those named there, relative to the folders"
+    )
+    parser.add_argument(
         "--again", action="store_true", help="only those that were not the same"
     )
     parser.add_argument("--detail", type=int, default=0, help="characters of stderr to keep")
@@ -271,7 +282,10 @@ def main() -> int:
     results: dict[str, dict[str, object]] = {}
     if options.results.exists():
         results = json.loads(options.results.read_text())
-    scripts = scripts_in(options.folders)
+    if options.only is None:
+        scripts = scripts_in(options.folders)
+    else:
+        scripts = named(options.only.read_text().split("\n"), options.folders)
     if options.sample:
         random.Random(options.seed).shuffle(scripts)
         scripts = sorted(scripts[: options.sample])

@@ -9,8 +9,8 @@ and with `HOST -m pybridge run`, in its own folder, each at most `--timeout` sec
 are the exit status, what was printed up to addresses and timings, and the figures: each that
 the script shows or leaves open is a picture, whose difference must be below TOLERANCE.
 
-The results are written after every script, and kept: `--again` repeats only those that were not the
-same.  A result is
+The results are written after every script, and kept: `--again` repeats only those that were
+not the same.  A result is
 
     same          all of it
     native        the script fails, or takes too long, natively: not counted

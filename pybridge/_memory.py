@@ -57,7 +57,7 @@ def _put(frame: Frame, at: int, x: Any) -> int:
 
 def _at_start() -> None:
     # For what they add to proxies and to numpy's classes.
-    from pybridge import _numpy, _pickled  # noqa: F401
+    from pybridge import _arraycalls, _numpy, _pickled  # noqa: F401
 
     # Before the one that takes any object, and behind the exporter's own, if that is loaded.
     if encoders.setdefault(bytearray, _put) is _put:

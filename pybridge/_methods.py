@@ -39,13 +39,13 @@ def get_attribute(self: Any, name: str) -> Any:
         try:
             method = methods[name]
         except KeyError:
-            method = _first(self, methods, name)
+            method = _look_up(self, methods, name)
         if method is not _NONE:
             return MethodType(method, self)
     return Proxy.__getattr__(self, name)
 
 
-def _first(self: Any, methods: Any, name: str) -> Any:
+def _look_up(self: Any, methods: Any, name: str) -> Any:
     found = _guest.call("method_of", self, name)
     methods[str(name)] = method = _NONE if found is None else _method(name, *found)
     return method
@@ -76,6 +76,29 @@ def _method(name: str, guest: Any, doc: Any) -> Any:
     return method
 
 
+def shorten(x: Any, name: str, quick: Any) -> Any:
+    """Have `quick(self)` asked first when the method is called without arguments, for objects
+    of the class of `x`; it gives None for what it does not know.  Gives what undoes this."""
+    methods = type(x)._pybridge_methods
+    ordinary = _NONE if methods is None else methods.get(name) or _look_up(x, methods, name)
+    if ordinary is _NONE:
+        return lambda: None
+
+    @hidden
+    def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if not args and not kwargs:
+            result = quick(self)
+            if result is not None:
+                return result
+        return ordinary(self, *args, **kwargs)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = ordinary.__doc__
+    method.__wrapped__ = ordinary.__wrapped__  # type: ignore[attr-defined]
+    methods[name] = method
+    return lambda: methods.__setitem__(name, ordinary)
+
+
 def new() -> Any:
     """The dict of a mirror class."""
     return module_dict()
@@ -84,9 +107,12 @@ def new() -> Any:
 def guest_method(x: Any) -> Any:
     """The guest's bound method for one that `get_attribute` gave, else None."""
     function = x.__func__
-    if getattr(function, "__code__", None) is not _METHOD_CODE:
+    if getattr(function, "__code__", None) not in _METHOD_CODES:
         return None
     return _guest.get_attribute(x.__self__, function.__name__)
 
 
-_METHOD_CODE = next(c for c in _method.__code__.co_consts if hasattr(c, "co_code"))
+_METHOD_CODES = [
+    next(c for c in maker.__code__.co_consts if getattr(c, "co_name", "") == "method")
+    for maker in (_method, shorten)
+]

@@ -6,6 +6,7 @@
     the same of numpy.int32 and so on          `_numbers`
     a[i]["price"] of records                   `_void`
     np.sqrt(x), scipy.special.jv(1.0, x)       `_ufunc`: the C loop itself
+    a.tolist()                                 `_bulk`: numbers in one piece
 
 Each settles the plain case, exactly as numpy would, and leaves all others to the method that
 the class had before: the guest's.
@@ -17,7 +18,7 @@ they want to see each object.
 
 from __future__ import annotations
 
-from pybridge import _guest, _kinds
+from pybridge import _guest, _kinds, _methods
 from pybridge._convert import decoders
 from pybridge._core import lib
 from pybridge._dtypes import INTEGERS
@@ -82,6 +83,7 @@ def _make_record(x: Any, cls: Any) -> int:
 _seen = False
 _busy = False
 _installed: list[tuple[Any, str, Any]] = []  # (class, name, what was there or None)
+_undo: list[Callable[[], None]] = []
 _numbers_used = False
 _ordinary_read: Any = None  # ndarray.__getitem__ by a crossing
 _classes: dict[str, Any] | None = None  # by name; {}: no such numpy
@@ -116,7 +118,7 @@ def _install() -> None:
     _classes = None if found is None else dict(zip(_NAMES, found))
     if not _classes or _converted():
         return
-    from pybridge import _dtypes, _ndarray, _scalars, _ufunc, _void
+    from pybridge import _bulk, _dtypes, _ndarray, _scalars, _ufunc, _void
 
     c = _classes
     dtypes, array, fields, samples, weak, results = _guest.call("numpy_facts")
@@ -144,6 +146,7 @@ def _install() -> None:
     classes["ndarray"] = ndarray
     doubles = dict(dtypes)["float64"]
     _add(ndarray, _ndarray.methods(classes, kinds, record, doubles, ordinary))
+    _undo.append(_methods.shorten(array, "tolist", _bulk.lister(dtypes)))
     _add(c["ufunc"], _ufunc.methods(c["ufunc"], c["float64"]))
     decoders[_get(c["float64"], "_pybridge_number")] = _scalars.maker(c["float64"])
     lib.pb_late_float_set(c["float64"]._pybridge_handle)
@@ -202,6 +205,8 @@ def _add(cls: Any, methods: dict[str, Any]) -> None:
 def _remove() -> None:
     """Back to the guest's ways; another thread may be in a method that is taken away."""
     lib.pb_late_float_set(0)
+    while _undo:
+        _undo.pop()()
     while _installed:
         cls, name, before = _installed.pop()
         if name.startswith("_pybridge"):

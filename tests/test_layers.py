@@ -31,13 +31,13 @@ ORDER = [
     # the guest's life
     "_runtime",
     # uses
-    "_layout", "_dates", "_elements", "_records", "_view", "_buffer", "_exporter", "_bulk",
+    "_layout", "_dates", "_elements", "_records", "_view", "_buffer", "_exporter",
     "_columns", "_interchange",
     "_future", "_converters",
     "_signature", "_cfunction", "_native", "_lowlevel",
-    "_dtypes", "_scalars", "_numbers", "_ndarray", "_void", "_ufunc", "_numpy", "_attached",
-    "_source", "_containers", "_api", "_imported", "_spawned", "_finder",
-    "_require", "_script", "_pickled", "_memory", "pickle",
+    "_dtypes", "_scalars", "_numbers", "_ndarray", "_void", "_ufunc", "_bulk",
+    "_arraycalls", "_numpy", "_attached", "_source", "_containers", "_api", "_imported",
+    "_spawned", "_finder", "_require", "_script", "_pickled", "_memory", "pickle",
     "__init__",
     # programs over the public names
     "_origins", "_doctor", "_completion", "_stubs", "_repl", "__main__",

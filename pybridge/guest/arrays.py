@@ -104,3 +104,38 @@ def record_of(x):
     """numpy's record in host memory of no dimensions; without numpy the memory itself."""
     numpy = sys.modules.get("numpy")
     return x if numpy is None else numpy.asarray(x)[()]
+
+
+def numpy_makes(f):
+    """Is `f` numpy's function that makes an array of a list?  0, or of how many dimensions: 1
+    for one, 2 for any, as the array it makes is in Fortran's order."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return 0
+    for name in ("array", "asarray", "asanyarray", "ascontiguousarray"):
+        if f is getattr(numpy, name, None):
+            return 2
+    return 1 if f is getattr(numpy, "asfortranarray", None) else 0
+
+
+def numpy_block(shape, doubles, dtype):
+    """A new array for a host's numbers of 8 bytes, floats (`doubles`) or ints: it, the address
+    of its memory, and whether its elements are doubles; None if the dtype is not theirs."""
+    numpy = sys.modules["numpy"]
+    if dtype is None:
+        wanted = numpy.dtype(float if doubles else "int64")
+    else:
+        try:
+            wanted = numpy.dtype(dtype)
+        except Exception:
+            return None  # numpy will say so again
+        kinds = "f" if doubles else "fi"
+        if not wanted.isnative or wanted.itemsize != 8 or wanted.kind not in kinds:
+            return None
+    a = numpy.empty(shape, wanted)
+    return a, a.__array_interface__["data"][0], wanted.kind == "f"
+
+
+def numpy_copy(a):
+    """A copy whose elements lie in C order."""
+    return a.copy("C")

@@ -490,7 +490,10 @@ _loading = _thread.RLock()
 # The other files of this folder, each loaded as a module of its own name when it or one of
 # these functions is asked for first.
 _FILES = {
-    "arrays": ("dress_memory", "lend_array", "lend_capsules", "record_of"),
+    "arrays": (
+        "dress_memory", "lend_array", "lend_capsules", "numpy_block", "numpy_copy",
+        "numpy_makes", "record_of",
+    ),
     "classes": (
         "describe_class", "find_class", "method_of", "function_of", "bound_method",
         "watched", "layout_probe", "signature_of", "descriptor_get",

@@ -8,7 +8,7 @@
                          that the guest's running loop hosts
 
 Cancelling is asked of the task on the other side, which may clean up or refuse.  Context
-variables stay on their side; a task has those of the place where it was awaited.
+variables are those of the awaiting task: `_contexts`.
 
 `SPECIALS` has the methods for proxies; they exist on those of guest classes that have them.
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 from itertools import count
 from types import CoroutineType
 
-from pybridge import _guest
+from pybridge import _contexts, _guest
 from pybridge._convert import fallbacks
 from pybridge._handle import Handle
 from pybridge._mirror import extensions
@@ -76,9 +76,10 @@ def _future(x: Any) -> Any:
     _host_guest_loop()
     future = _loops.OtherFuture(loop=loop)
     number = next(_numbers)
-    _waiting[number] = future
+    pair = _contexts.current()
+    _waiting[number] = future, pair
     try:
-        _guest.call("coroutines.begin", x, number)
+        _guest.call("coroutines.begin", x, number, None if pair is None else pair.guest)
     except BaseException:
         del _waiting[number]
         raise
@@ -88,13 +89,13 @@ def _future(x: Any) -> Any:
 
 # A number each, and one function that the guest calls: a function each would cost more than
 # all the rest of it.
-_waiting: dict[int, Any] = {}
+_waiting: dict[int, tuple[Any, _contexts.Pair | None]] = {}
 _numbers = count(1)
 
 
 def _finished(number: int, kind: str, value: Any) -> None:
     """A guest awaitable is done."""
-    future = _waiting.pop(number, None)
+    future, _ = _waiting.pop(number, (None, None))
     if future is not None:
         future.finish(kind, _error(value) if kind == "error" else value)
 
@@ -239,13 +240,24 @@ class _Starter:
     def __init__(self, awaitable: Any) -> None:
         self.awaitable = awaitable
 
-    def __call__(self, finish: Any) -> Any:
+    def __call__(self, finish: Any, number: int, direct: bool) -> Any:
+        """`number`: of the host's await that this one is below, `direct`: in the same task."""
         import asyncio
+        from contextvars import copy_context
 
         from pybridge import _loops
 
-        task = asyncio.ensure_future(self.awaitable, loop=_running())
-        task.add_done_callback(lambda task: finish(*_loops.outcome(task)))
+        _, pair = _waiting.get(number, (None, None))
+        outer = None if pair is None else pair.host()
+        context = copy_context() if outer is None else outer.copy()
+        task = context.run(asyncio.ensure_future, self.awaitable, loop=_running())
+
+        def done(task: Any) -> None:
+            if direct and outer is not None:
+                _contexts.merge(task, context, outer)
+            finish(*_loops.outcome(task))
+
+        task.add_done_callback(done)
         return guest_object(task.cancel, FUNCTION)[0]
 
 
@@ -263,6 +275,7 @@ def _awaitable_encoder(x: Any) -> Encoder | None:
 def set_up() -> None:
     """Right after the start."""
     _guest.call("coroutines.set_up", _host_guest_loop, _host_loop, _finished)
+    _contexts.set_up()
 
 
 _install()

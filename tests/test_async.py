@@ -300,7 +300,7 @@ def test_a_guests_executor_runs_host_functions(m):
     assert asyncio.run(main()) == (7, True)
 
 
-def test_context_variables_stay_on_their_side(m):
+def test_variables_of_both_sides_in_one_task(m):
     mine = contextvars.ContextVar("mine")
 
     async def main():

@@ -26,8 +26,8 @@ ORDER = [
     "_iterate", "_guest", "_table", "_linked", "_values", "_raised", "_operators",
     "_inspected", "_proxy", "_methods", "_metatype", "_bound", "_mirror", "_derived", "_module",
     "_sequences",
-    "_callback", "_hostclass", "_hostderive", "_frames", "_streams", "_warned", "_loops",
-    "_async",
+    "_callback", "_hostclass", "_hostderive", "_frames", "_streams", "_warned", "_contexts",
+    "_loops", "_async",
     # the guest's life
     "_runtime",
     # uses

@@ -13,7 +13,7 @@
  *     handle, late, weight   what becomes of handles
  *     give, take      guest objects to cells and back
  *     linked, linkedtype   host lists, dicts and sets as the guest's own
- *     call, operate, exporter, interchange   the crossings
+ *     call, operate, context, exporter, interchange   the crossings
  *     signals, start                            process-wide state
  *
  * Locks, in the order in which they may be taken: the guest GIL, then the host's GIL is

@@ -210,6 +210,7 @@ int64_t pb_kind_set(pb_frame *f, intptr_t type, int64_t word, intptr_t reducer);
  * else has crosses as PB_VALUE, a double. */
 void pb_late_float_set(intptr_t type);
 int64_t pb_late_float_make(pb_frame *f, intptr_t type, double value);
+int64_t pb_context(pb_frame *f, intptr_t context, int enter);
 int64_t pb_kind_get(intptr_t type);
 void pb_kind_forget(int64_t number);
 int64_t pb_value_of(pb_frame *f, intptr_t handle);

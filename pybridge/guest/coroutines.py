@@ -4,8 +4,10 @@
 `_loops.py`, which both interpreters run, says how their event loops share a thread.
 """
 
+import contextvars
 import sys
 
+_BEFORE_311 = sys.version_info < (3, 11)
 _host = None  # the functions of pybridge/_async.py
 
 
@@ -98,21 +100,59 @@ def hosted(want):
 
 
 _tasks = {}  # by the host's number
+_awaited = contextvars.ContextVar("pybridge")  # an _Awaited
+_NONE = object()
 
 
-def begin(awaitable, number):
-    """Begin a guest awaitable as a task of this thread's loop."""
+class _Awaited:
+    """What a guest task has of the await of the host's for which it was made; tasks that it
+    makes have it too, with the copy of its context."""
+
+    __slots__ = ("number", "task")
+
+
+def context():
+    """A copy of the current one, for a context of the host's."""
+    return contextvars.copy_context()
+
+
+def begin(awaitable, number, context):
+    """Begin a guest awaitable as a task of this thread's loop, in a copy of `context`, which
+    is the guest's half of that of the host's task; None: of the current one."""
     import asyncio
     import functools
 
     loop = asyncio.events._get_running_loop()
-    task = _tasks[number] = asyncio.ensure_future(awaitable, loop=loop)
-    task.add_done_callback(functools.partial(_done, number))
+    own = contextvars.copy_context() if context is None else context.copy()
+    awaited = _Awaited()
+    awaited.number, awaited.task = number, None
+    own.run(_awaited.set, awaited)
+    before = own.copy()
+    if _BEFORE_311 or not asyncio.iscoroutine(awaitable):
+        task = own.run(functools.partial(asyncio.ensure_future, awaitable, loop=loop))
+        context = None
+    else:
+        task = loop.create_task(awaitable, context=own)
+    _tasks[number] = awaited.task = task
+    task.add_done_callback(functools.partial(_done, awaited, own, before, context))
 
 
-def _done(number, task):
-    del _tasks[number]
-    _host[2](number, *_loops().outcome(task))
+def _done(awaited, own, before, context, task):
+    del _tasks[awaited.number]
+    awaited.task = None  # a ring, through the context
+    if context is not None:
+        _merge(own, before, context)
+    _host[2](awaited.number, *_loops().outcome(task))
+
+
+def _merge(own, before, context):
+    """Set in `context` what was set in `own` since it was `before`."""
+    for variable, value in own.items():
+        if variable is not _awaited and before.get(variable, _NONE) is not value:
+            try:
+                context.run(variable.set, value)
+            except RuntimeError:  # it is entered: nobody awaits there
+                return
 
 
 def cancel(number):
@@ -133,7 +173,12 @@ async def from_host(start):
         turn, fd, leave, end = _host[1](pump.want)
         pump.begin(turn, fd, leave, end)
     future = loops.OtherFuture(loop=loop)
-    future.cancel_other = start(future.finish)
+    awaited = _awaited.get(None)
+    if awaited is None:
+        future.cancel_other = start(future.finish, 0, False)
+    else:
+        direct = awaited.task is asyncio.current_task(loop)
+        future.cancel_other = start(future.finish, awaited.number, direct)
     return await future
 
 

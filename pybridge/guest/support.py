@@ -178,7 +178,8 @@ def dress_functions(ask):
 
                 if name == "_is_coroutine":
                     return asyncio.coroutines._is_coroutine
-                return inspect._is_coroutine_mark
+                mark = getattr(inspect, "_is_coroutine_mark", None)
+                return mark or inspect._is_coroutine_marker  # 3.12's first ones
             found = None
         else:
             found = ask(self, name)

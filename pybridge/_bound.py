@@ -41,6 +41,7 @@ _VERSIONS = ffi.typeof("uint32_t *")
 _BYTES = ffi.typeof("uint8_t *")
 _new = object.__new__
 _set = object.__setattr__
+_get_of_type = type.__getattribute__
 
 _VERSION = 384  # bytes from a type to its version tag, in all versions that are served
 _DICT = 24  # bytes in front of an object, to the word that says if it has a dict
@@ -84,11 +85,18 @@ _bound_class: Any = None
 @hidden
 def get_attribute(self: Any, name: str) -> Any:
     """`__getattr__` of proxies of such classes."""
+    # `_same_class` and `_no_dict` in one piece, for the sake of the traces' length.
     handle = self._pybridge_handle
-    state = promote(type(self))._pybridge_state
+    state = _get_of_type(promote(type(self)), "_pybridge_state")
     if state is not None and handle != 0:
-        if _same_class(state, handle):
-            if state.keys == 0 or _no_dict(handle):
+        keys = state.keys
+        if (
+            _cast(_INTS, handle)[1] == state.type
+            and _cast(_VERSIONS, state.type + _VERSION)[0] == state.version
+            and (keys == 0 or _cast(_INTS, _cast(_INTS, keys)[0] + _USED)[0] == state.used)
+        ):
+            values = 0 if keys == 0 else _cast(_INTS, handle - _DICT)[0]
+            if values == 0 or values & 1:
                 try:
                     method = state.methods[name]
                 except KeyError:

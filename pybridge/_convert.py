@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
     Encoder = Callable[[Frame, int, Any], int]
 
+_cast = ffi.cast
+_INTS = ffi.typeof("int64_t *")
+_DOUBLES = ffi.typeof("double *")
+
 # ORDER TAGS: the names of csrc/host.h, as plain ints that the JIT folds.
 ERROR: int = lib.PB_ERROR
 NONE: int = lib.PB_NONE
@@ -101,27 +105,32 @@ late = _Late()
 # ---- host to guest ----------------------------------------------------------------------
 
 
+# `put`, `lend` and `take` are in the loop of nearly every program: they do without the
+# properties `frame.ints` and `frame.doubles`, each of which is fifty operations more in what
+# PyPy records.  A loop of more than `trace_limit` operations is compiled in pieces.
+
+
 def put(frame: Frame, at: int, x: Any) -> int:
     """Write `x` as cells from `at` on; give the next free position."""
     if at > BASE - 2 and at + 2 > frame.capacity:  # the first part folds in traces
         frame.grow(2 * at + 8, at)
     kind = type(x)
     if kind is float:
-        frame.ints[2 * at] = FLOAT
-        frame.doubles[2 * at + 1] = x
+        _cast(_INTS, frame.cells)[2 * at] = FLOAT
+        _cast(_DOUBLES, frame.cells)[2 * at + 1] = x
     elif kind is int:
         try:
-            frame.ints[2 * at + 1] = x
+            _cast(_INTS, frame.cells)[2 * at + 1] = x
         except OverflowError:
             data = x.to_bytes(x.bit_length() // 8 + 1, "little", signed=True)
             return _put_bytes(frame, at, BIGINT, data)
-        frame.ints[2 * at] = INT
+        _cast(_INTS, frame.cells)[2 * at] = INT
     elif x is None:
-        frame.ints[2 * at] = NONE
+        _cast(_INTS, frame.cells)[2 * at] = NONE
     elif x is True:
-        frame.ints[2 * at] = TRUE
+        _cast(_INTS, frame.cells)[2 * at] = TRUE
     elif x is False:
-        frame.ints[2 * at] = FALSE
+        _cast(_INTS, frame.cells)[2 * at] = FALSE
     elif isinstance(x, Handle):
         handle = x._pybridge_handle
         if handle == 0:
@@ -129,8 +138,8 @@ def put(frame: Frame, at: int, x: Any) -> int:
             raise closed(x)
         if not x._pybridge_identity:
             enter(x, handle)  # the guest may keep it
-        frame.ints[2 * at] = OBJECT
-        frame.ints[2 * at + 1] = handle
+        _cast(_INTS, frame.cells)[2 * at] = OBJECT
+        _cast(_INTS, frame.cells)[2 * at + 1] = handle
     elif kind is str:
         return _put_bytes(frame, at, STR, utf8(x))
     else:
@@ -141,8 +150,8 @@ def put(frame: Frame, at: int, x: Any) -> int:
 def lend(frame: Frame, at: int, x: Any) -> int:
     """`put` for an operation that keeps it seldom: the caller asks afterwards if it did."""
     if isinstance(x, Handle) and x._pybridge_handle != 0:
-        frame.ints[2 * at] = OBJECT
-        frame.ints[2 * at + 1] = x._pybridge_handle
+        _cast(_INTS, frame.cells)[2 * at] = OBJECT
+        _cast(_INTS, frame.cells)[2 * at + 1] = x._pybridge_handle
         return at + 1
     return put(frame, at, x)
 
@@ -286,9 +295,9 @@ def take(frame: Frame, word: int) -> Any:
             return _take_linked(frame, word)
         frame.reset()
     if word == FLOAT:
-        x: Any = frame.doubles[1]
+        x: Any = _cast(_DOUBLES, frame.cells)[1]
     elif word == INT:
-        x = frame.ints[1]
+        x = _cast(_INTS, frame.cells)[1]
     elif word == NONE:
         x = None
     elif word == TRUE:
@@ -296,7 +305,7 @@ def take(frame: Frame, word: int) -> Any:
     elif word == FALSE:
         x = False
     elif word & 255 == OBJECT:
-        x = adopt(frame, frame.ints[1], word >> 8)
+        x = adopt(frame, _cast(_INTS, frame.cells)[1], word >> 8)
         if frame.keep is not None:
             end(frame)
             return x

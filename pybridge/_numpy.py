@@ -23,7 +23,7 @@ from pybridge._convert import decoders
 from pybridge._core import lib
 from pybridge._dtypes import INTEGERS
 from pybridge._handle import makers
-from pybridge._host import long_traces, replace_attributes
+from pybridge._host import replace_attributes
 from pybridge._metatype import MirrorType
 from pybridge._mirror import classified, extensions
 
@@ -150,7 +150,6 @@ def _install() -> None:
     _add(c["ufunc"], _ufunc.methods(c["ufunc"], c["float64"]))
     decoders[_get(c["float64"], "_pybridge_number")] = _scalars.maker(c["float64"])
     lib.pb_late_float_set(c["float64"]._pybridge_handle)
-    long_traces()
 
 
 def _had(cls: Any, names: tuple[str, ...]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import sys
 from pybridge import _guest, _handle, _identity, _kinds, _release, _table
 from pybridge._core import ffi, lib
 from pybridge._errors import GuestClosed, StartError
+from pybridge._host import long_traces
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def _start(python: str | None) -> None:
         _frames.set_up()
         _warned.set_up()
         _async.set_up()
+        long_traces()
         _at_exit_and_fork()
     except BaseException as exc:
         if not isinstance(exc, StartError):

@@ -8,6 +8,7 @@ Python frame.  Bounds on guards are loose: PyPy's versions differ by a few.
 from __future__ import annotations
 
 import platform
+import re
 
 import guests
 import pytest
@@ -359,3 +360,36 @@ def test_eight_elements_fit_into_one_trace(numpy):
     expression = " + ".join(f"c * b[i + {k // 4}, {k % 4}]" for k in range(8))
     trace = array_loop(f"for i in range(n - 2): s += {expression}", "b = np.ones((30000, 4))")
     assert trace.calls == trace.allocations == [], trace.text()
+
+
+def test_eight_calls_fit_into_one_trace():
+    trace = traces.loop("""
+        import pybridge
+        names = {}
+        for k in range(8):
+            pybridge.exec(f"def f{k}(x): return x", names)
+        globals().update(names)
+
+        def measured(n):
+            for i in range(n):
+                f0(i), f1(i), f2(i), f3(i), f4(i), f5(i), f6(i), f7(i)
+    """)
+    assert trace.calls == 8 * ONE_CALL, trace.text()
+
+
+def test_twenty_sites_of_twenty_classes_have_a_loop_each():
+    log = traces.log("""
+        import pybridge
+        names = {}
+        source = "class C{0}:\\n def m(self, i): return i\\n"
+        pybridge.exec("".join(source.format(k) for k in range(20)), names)
+        sites = []
+        for k in range(20):
+            space = {"x": names[f"C{k}"]()}
+            exec(f"def site{k}(n):\\n for i in range(n): x.m(i)", space)
+            sites.append(space[f"site{k}"])
+        for site in sites:
+            site(20000)
+    """)
+    loops = re.findall(r"# Loop \d+ \(site(\d+);", log)
+    assert sorted(loops, key=int) == [str(k) for k in range(20)]

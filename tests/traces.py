@@ -72,15 +72,18 @@ def loop(snippet: str, n: int = 30000) -> Trace:
     for attempt in range(_TRIES):
         # PyPy counts jumps between two looks: a few more shift them out of the recording.
         text += f"\nfor _ in range({attempt * 7}): pass\n"
-        with tempfile.TemporaryDirectory() as folder:
-            log = Path(folder) / "log"
-            children.run(
-                f"{text}\nmeasured({n})\n", env=dict(os.environ, PYPYLOG=f"jit-log-opt:{log}")
-            )
-            trace = parse(log.read_text(errors="replace"))
+        trace = parse(log(f"{text}\nmeasured({n})\n"))
         if not any(_INTERRUPTED in line for line in trace.lines):
             break
     return trace
+
+
+def log(snippet: str) -> str:
+    """What PyPy compiled while it ran the snippet."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "log"
+        children.run(snippet, env=dict(os.environ, PYPYLOG=f"jit-log-opt:{file}"))
+        return file.read_text(errors="replace")
 
 
 def parse(log: str) -> Trace:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from pybridge import _guest
 from pybridge._host import hidden, list_strategy
-from pybridge._mirror import extensions
+from pybridge._mirrorclass import extensions
 from pybridge._proxy import call_handle
 
 TYPE_CHECKING = False  # typing costs 20 ms at import

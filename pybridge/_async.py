@@ -21,7 +21,7 @@ from types import CoroutineType
 from pybridge import _contexts, _guest
 from pybridge._convert import fallbacks
 from pybridge._handle import Handle
-from pybridge._mirror import extensions
+from pybridge._mirrorclass import extensions
 from pybridge._proxy import POOL, Proxy
 from pybridge._raised import to_host
 from pybridge._table import FUNCTION, guest_object, put_object

@@ -34,7 +34,8 @@ from pybridge._host import hidden, module_dict
 from pybridge._metatype import MirrorType
 from pybridge._metatype import derive as derive_hook
 from pybridge._metatype import pending as pending_hook
-from pybridge._mirror import classify_as, guest_class_of, put_class, stays
+from pybridge._mirror import classify_as, stays
+from pybridge._ownclasses import guest_class_of, put_class
 from pybridge._proxy import Proxy
 from pybridge._table import put_object
 

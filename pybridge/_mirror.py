@@ -28,13 +28,10 @@ Threads: `_kinds.lock` is held while a class is made.
 from __future__ import annotations
 
 import builtins
-import sys
-import types
 
-from pybridge import _bound, _guest, _kinds, _methods, _values
-from pybridge._convert import encoders, fallbacks, late, put, take, value_of
+from pybridge import _guest, _kinds, _values
+from pybridge._convert import fallbacks, late, put, take, value_of
 from pybridge._core import ffi, lib
-from pybridge._errors import ConversionError
 from pybridge._frame import Frame, frame_get
 from pybridge._handle import (
     adopt_alone,
@@ -46,8 +43,10 @@ from pybridge._handle import (
     settle,
 )
 from pybridge._host import hidden, promote
-from pybridge._metatype import MirrorType, pending
-from pybridge._proxy import POOL, GuestAttribute, Proxy
+from pybridge._metatype import pending
+from pybridge._mirrorclass import DOC, MODULE, Description, class_make, constant, converted
+from pybridge._ownclasses import BY_VALUE, OWN, guest_class_of, numbers, put_own_class
+from pybridge._proxy import Proxy
 from pybridge._raised import described_classes, exception_class, exception_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -61,77 +60,7 @@ _INTS = ffi.typeof("int64_t *")
 _TYPE_WORD, _FLAGS_WORD = 1, 21  # of an object: its type; of a type: its flags
 _IS_TYPE, _IS_EXCEPTION = 1 << 31, 1 << 30
 _get = type.__getattribute__
-_VALUES = {
-    "int": int,
-    "float": float,
-    "complex": complex,
-    "str": str,
-    "bytes": bytes,
-    "tuple": tuple,
-}
-# Types of the language that `builtins` does not name
-_LANGUAGE: dict[str, type] = {
-    "function": types.FunctionType,
-    "method": types.MethodType,
-    "builtin_function_or_method": types.BuiltinFunctionType,
-    "code": types.CodeType,
-    "generator": types.GeneratorType,
-    "coroutine": types.CoroutineType,
-    "async_generator": types.AsyncGeneratorType,
-    "frame": types.FrameType,
-    "traceback": types.TracebackType,
-    "module": types.ModuleType,
-    "mappingproxy": types.MappingProxyType,
-    "NoneType": type(None),
-    "ellipsis": type(...),
-    "NotImplementedType": type(NotImplemented),
-}
-_BY_VALUE = (
-    int, float, complex, str, bytes, tuple, bool, frozenset, slice, range,
-    type(None), type(...), type(NotImplemented),
-)  # fmt: skip
-# The host's own for the guest's builtin class of that name.  Others, memoryview and zip, say,
-# are mirrored: called, they work on guest objects.
-_OWN: dict[str, type] = {
-    **_LANGUAGE,
-    **{cls.__name__: cls for cls in _BY_VALUE},
-    **{cls.__name__: cls for cls in (object, type, list, dict, set, bytearray)},
-}
-
-
-class _Description:
-    """What the guest's `describe_class` says."""
-
-    def __init__(self, fields: tuple[Any, ...]) -> None:
-        (
-            self.name,
-            self.qualname,
-            self.module,
-            self.bases,  # as what stands for them on the host; () for `object` alone
-            self.metaclass,  # None for `type`
-            self.specials,  # names of special methods, of the class itself
-            self.nones,  # those of them that are None
-            self.value,  # name of the value type that it derives from, or ""
-            self.shadows,  # names of that type that it defines anew
-            self.values_own,  # special methods of every object that it has from that type
-            self.builtin,  # name of the class that isinstance sees, None: itself, "": ask
-            self.kept,
-            self.abcs,
-            self.fixed,  # its methods never change
-            self.watched,  # memory tells if they are what they were
-        ) = fields
-
-
-# (module, name) -> what else proxies of that guest class have, by upper layers
-extensions: dict[tuple[str, str], dict[str, Any]] = {}
 classified: list[Any] = []  # called when a class has been classified or got a converter
-# host class that is no mirror class -> number of the guest class that it stands for
-_numbers: dict[type, int] = {}
-# number of a class that has a converter -> the class that its proxies had before
-_converted: dict[int, Any] = {}
-_metaclasses: dict[Any, type] = {}  # number of a guest metaclass -> its mirror
-_MODULE, _DOC = Proxy.__dict__["__module__"], GuestAttribute("__doc__")
-_CLASS = GuestAttribute("__class__")
 
 
 # ---- from the guest -------------------------------------------------------------------------
@@ -174,7 +103,7 @@ def _class_of(cls: Any) -> Any:
             if genuine or module == "builtins":
                 found = _own(cls, module, qualname)
         if found is None:
-            d = _Description(_guest.call("describe_class", cls))
+            d = Description(_guest.call("describe_class", cls))
             found = _known(cls)  # describing it may have led to itself
         if found is None and _flags(cls._pybridge_handle) & _IS_EXCEPTION:
             found = _exception(cls, exception_class(d.module, d.qualname, d.bases))
@@ -213,7 +142,7 @@ def _own(cls: Any, module: str, qualname: str) -> Any:
         reducer = _guest.support(row.reduce)
         classify_as(cls, lib.PB_VALUE, number, reducer._pybridge_handle)
         return host
-    host = _OWN.get(qualname) if module == "builtins" else None
+    host = OWN.get(qualname) if module == "builtins" else None
     if host is None and module == "builtins":
         host = getattr(builtins, qualname, None)
         if not isinstance(host, type) or not issubclass(host, BaseException):
@@ -221,12 +150,12 @@ def _own(cls: Any, module: str, qualname: str) -> Any:
         return _exception(cls, host)
     if host is None:
         return None
-    if host in _BY_VALUE:  # no object of it becomes a proxy, but one that is nested too deep
+    if host in BY_VALUE:  # no object of it becomes a proxy, but one that is nested too deep
         classify_as(cls, lib.PB_CLASS, _stands_for(host, cls, None))
     elif host is object:
         classify_as(cls, lib.PB_OBJECT, _stands_for(host, cls, _mirror_of_object()))
     else:
-        _mirrored(cls, _Description(_guest.call("describe_class", cls)), host)
+        _mirrored(cls, Description(_guest.call("describe_class", cls)), host)
     return host
 
 
@@ -234,13 +163,13 @@ def _stands_for(host: type, cls: Any, instance: Any) -> int:
     """A number for a class that is not mirrored: `instance` is the class of its proxies."""
     number = _kinds.number_new()
     _kinds.enter(number, instance or _kinds.instances[_kinds.UNCLASSIFIED], host)
-    _numbers[host] = number
+    numbers[host] = number
     _kinds.guest_classes[host] = settle(cls)
     return number
 
 
 def _mirror_of_object() -> type:
-    space = {"__module__": _MODULE, "__doc__": _DOC, "__class__": _constant(object)}
+    space = {"__module__": MODULE, "__doc__": DOC, "__class__": constant(object)}
     return type("object", (Proxy,), space)
 
 
@@ -254,14 +183,14 @@ def _exception(cls: Any, host: type) -> type:
     return host
 
 
-def _mirrored(cls: Any, d: _Description, host: Any = None) -> Any:
+def _mirrored(cls: Any, d: Description, host: Any = None) -> Any:
     """Make the mirror class; `host`: what stands for the class itself instead."""
     if host is not None:
         number = _stands_for(host, cls, None)
-        mirror = _kinds.instances[number] = _class_make(d, number, cls)
+        mirror = _kinds.instances[number] = class_make(d, number, cls)
     else:
         number = _kinds.number_new()
-        mirror = _class_make(d, number, cls)
+        mirror = class_make(d, number, cls)
         if d.kept:
             settle(cls)
             _kinds.enter(number, mirror, mirror)
@@ -270,148 +199,6 @@ def _mirrored(cls: Any, d: _Description, host: Any = None) -> Any:
             _kinds.enter_mortal(number, mirror)
     classify_as(cls, lib.PB_SUBVALUE if d.value else lib.PB_OBJECT, number)
     return host or mirror
-
-
-def _class_make(d: _Description, number: int, proxy: Any) -> Any:
-    metaclass = MirrorType if d.metaclass is None else _metaclass(d.metaclass)
-    value = _VALUES.get(d.value)
-    space: dict[str, Any] = {
-        "__module__": _MODULE,
-        "__qualname__": d.qualname,
-        "__doc__": _DOC,
-        "_pybridge_class": proxy,
-        "_pybridge_number": number,
-        "_pybridge_module": d.module,
-        "_pybridge_methods": None,
-        "_pybridge_state": None,
-    }
-    if d.fixed:
-        space["_pybridge_methods"] = _methods.new()
-        space["__getattr__"] = _methods.get_attribute
-    elif d.watched:
-        space["_pybridge_state"] = _bound.NEW
-        space["__getattr__"] = _bound.get_attribute
-    if value is not None:
-        space["_pybridge_value"] = value
-        space["_pybridge_identity"] = True  # values have no identity
-    _add_specials(space, d)
-    for name in d.shadows:
-        space[name] = GuestAttribute(name)
-    for name in d.values_own:
-        space[name] = getattr(value, name)
-    if d.builtin == "":
-        space["__class__"] = _CLASS
-    elif d.builtin is not None:
-        space["__class__"] = _constant(getattr(builtins, d.builtin))
-    elif d.module == "builtins" and d.name in _LANGUAGE:  # inspect.isfunction and the like
-        space["__class__"] = _constant(_LANGUAGE[d.name])
-    space.update(extensions.get((d.module, d.qualname), ()))
-    bases = tuple([_base(b) for b in d.bases])
-    if not any(issubclass(b, Proxy) for b in bases):
-        bases = (Proxy, *bases)
-    try:
-        mirror: Any = type.__new__(metaclass, d.name, bases, space)
-    except TypeError:  # bases that the host cannot combine, or orders otherwise
-        mirror = type.__new__(metaclass, d.name, (Proxy,), space)
-    encoders[metaclass] = put_class
-    for name in d.abcs:
-        _register(mirror, name)
-    return mirror
-
-
-def _add_specials(space: dict[str, Any], d: _Description) -> None:
-    for name in d.specials:
-        method = POOL.get(name)
-        if method is not None:
-            space[name] = method
-    if "__call__" in space:
-        space["__signature__"] = POOL["__signature__"]
-    for name in d.nones:
-        if name != "__doc__":
-            space[name] = None
-    if "__eq__" in space and "__hash__" not in space:
-        space["__hash__"] = POOL["__hash__"]
-
-
-def _constant(value: Any) -> Any:
-    return property(lambda self: value)
-
-
-def _base(cls: Any) -> Any:
-    """The class below which a mirror class is made, for what stands for the guest's base."""
-    if isinstance(cls, MirrorType) or cls in _VALUES.values():
-        return cls
-    number = _numbers.get(cls)
-    if number is None:
-        return Proxy
-    classes: Any = _converted if number in _converted else _kinds.instances
-    instance = classes[number]
-    if instance is None:
-        return Proxy
-    if instance is _kinds.instances[_kinds.UNCLASSIFIED]:  # crosses by value; its subclass not
-        guest = _kinds.guest_classes[cls]
-        d = _Description(_guest.call("describe_class", guest))
-        instance = classes[number] = _class_make(d, number, guest)
-    return instance
-
-
-def _metaclass(guest: Any) -> type:
-    """The mirror of a guest metaclass: its special methods, which the classes have."""
-    number = _numbers.get(guest) or getattr(guest, "_pybridge_number", 0)
-    made = _metaclasses.get(number)
-    if made is None:
-        d = _Description(_guest.call("describe_class", guest))
-        space: dict[str, Any] = {}
-        _add_specials(space, d)
-        for name in _OF_TYPE:
-            space.pop(name, None)
-        space.update({k: v for k, v in _CHECKS.items() if k in space})
-        bases = tuple([_metaclass(b) for b in d.bases if b is not type]) or (MirrorType,)
-        made = type(d.name, bases, space)
-        if number:
-            _metaclasses[number] = made
-    return made
-
-
-_OF_TYPE = (
-    "__call__", "__signature__", "__dir__", "__repr__", "__str__", "__hash__", "__eq__",
-    "__ne__", "__format__", "__get__", "__set__", "__delete__", "__or__", "__ror__",
-)  # fmt: skip
-
-
-@hidden
-def _is_instance(cls: Any, x: Any) -> bool:
-    """isinstance, for a metaclass that has its own idea of it."""
-    return type.__instancecheck__(cls, x) or _asked("isinstance_of", x, cls)
-
-
-@hidden
-def _is_subclass(cls: Any, sub: Any) -> bool:
-    return type.__subclasscheck__(cls, sub) or (
-        guest_class_of(sub) is not None and _asked("issubclass_of", sub, cls)
-    )
-
-
-@hidden
-def _asked(function: str, x: Any, cls: Any) -> bool:
-    try:
-        return bool(_guest.call(function, x, cls))
-    except ConversionError:
-        return False
-
-
-_CHECKS = {"__instancecheck__": _is_instance, "__subclasscheck__": _is_subclass}
-
-
-def _register(mirror: type, name: str) -> None:
-    import collections.abc
-
-    abc = getattr(collections.abc, name, None)
-    if abc is None:
-        import numbers
-
-        abc = getattr(numbers, name)
-    abc.register(mirror)
 
 
 def _class_object(number: int, proxy: Any) -> Any:
@@ -455,7 +242,7 @@ def convert(module: str, qualname: str, maker: Any) -> None:
             return
         ordinary = _ordinary(number, word & 255)
         makers[number] = lambda handle, proxy: maker(ordinary(proxy))
-        _converted[number] = _kinds.instances[number] or _kinds.alive(number)
+        converted[number] = _kinds.instances[number] or _kinds.alive(number)
         _kinds.instances[number] = None
         classify_as(cls, lib.PB_OBJECT, number)
     for hook in classified:
@@ -491,44 +278,6 @@ def _ordinary(number: int, tag: int) -> Any:
 # ---- to the guest ---------------------------------------------------------------------------
 
 
-def put_class(frame: Frame, at: int, cls: Any) -> int:
-    return put(frame, at, _get(cls, "_pybridge_class"))
-
-
-def guest_class_of(cls: Any) -> Any:
-    """The proxy of the guest class that a host class stands for, or None."""
-    if isinstance(cls, MirrorType):
-        return _get(cls, "_pybridge_class")
-    found = _kinds.guest_classes.get(cls)
-    if found is None:
-        place = _place(cls)
-        if place is not None:
-            try:
-                proxy = _guest.call_raw("find_class", *place)
-            except AttributeError:  # PyPy's builtins have names of their own
-                return None
-            found = _kinds.guest_classes[cls] = settle(proxy)
-    return found
-
-
-def _place(cls: type) -> tuple[str, str] | None:
-    """Where the guest has its own of a class of the host's, or None."""
-    name = cls.__name__
-    if getattr(builtins, name, None) is cls:
-        return "builtins", name
-    for short, known in _LANGUAGE.items():
-        if known is cls:
-            return "", short
-    key = cls.__module__, cls.__qualname__
-    if key in _values.ROWS and getattr(sys.modules.get(key[0]), name, None) is cls:
-        return key
-    return None
-
-
-def _put_own_class(frame: Frame, at: int, cls: Any) -> int:
-    return put(frame, at, guest_class_of(cls))
-
-
 def _put_exception_class(frame: Frame, at: int, cls: Any) -> int:
     if guest_class_of(cls) is None:
         with _kinds.lock:
@@ -539,7 +288,7 @@ def _put_exception_class(frame: Frame, at: int, cls: Any) -> int:
 
 def _class_encoder(x: Any) -> Encoder | None:
     if isinstance(x, type) and guest_class_of(x) is not None:
-        return _put_own_class
+        return put_own_class
     if isinstance(x, type) and issubclass(x, BaseException):
         return _put_exception_class
     return None

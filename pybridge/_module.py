@@ -25,7 +25,7 @@ from pybridge._core import ffi, lib
 from pybridge._frame import frame_get
 from pybridge._handle import scope_leave
 from pybridge._host import hidden, module_dict, promote
-from pybridge._mirror import extensions
+from pybridge._mirrorclass import extensions
 from pybridge._proxy import Proxy
 
 TYPE_CHECKING = False  # typing costs 20 ms at import

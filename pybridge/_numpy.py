@@ -25,7 +25,8 @@ from pybridge._dtypes import INTEGERS
 from pybridge._handle import makers
 from pybridge._host import replace_attributes
 from pybridge._metatype import MirrorType
-from pybridge._mirror import classified, extensions
+from pybridge._mirror import classified
+from pybridge._mirrorclass import extensions
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 
-from pybridge._mirror import extensions
+from pybridge._mirrorclass import extensions
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

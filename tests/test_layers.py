@@ -24,7 +24,8 @@ ORDER = [
     "_kinds", "_release", "_frame", "_identity", "_handle", "_convert", "_names",
     # objects
     "_iterate", "_guest", "_table", "_linked", "_values", "_raised", "_operators",
-    "_inspected", "_proxy", "_methods", "_metatype", "_bound", "_mirror", "_derived", "_module",
+    "_inspected", "_proxy", "_methods", "_metatype", "_bound", "_ownclasses",
+    "_mirrorclass", "_mirror", "_derived", "_module",
     "_sequences",
     "_callback", "_hostclass", "_hostderive", "_frames", "_streams", "_warned", "_contexts",
     "_loops", "_async",

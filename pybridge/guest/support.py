@@ -9,106 +9,7 @@ gives plain values, tuples of them, and guest objects.
 import _thread
 import sys
 
-# ---- values that cross by their fields ------------------------------------------------------
-# (module, class) -> functions; the host has the other half of each (pybridge/_values.py).
-
-
-def reduce_date(x):
-    return x.year, x.month, x.day
-
-
-def reduce_time(x):
-    return x.hour, x.minute, x.second, x.microsecond, x.tzinfo, x.fold
-
-
-def reduce_datetime(x):
-    return (
-        x.year, x.month, x.day, x.hour, x.minute, x.second, x.microsecond, x.tzinfo, x.fold,
-    )  # fmt: skip
-
-
-def reduce_timedelta(x):
-    return x.days, x.seconds, x.microseconds
-
-
-def reduce_timezone(x):
-    name = x.tzname(None)
-    offset = x.utcoffset(None)
-    plain = type(x)(offset)
-    return (offset,) if plain.tzname(None) == name else (offset, name)
-
-
-def reduce_zoneinfo(x):
-    return (x.key,)
-
-
-def reduce_text(x):
-    return (str(x),)
-
-
-def reduce_fraction(x):
-    return x.numerator, x.denominator
-
-
-def reduce_uuid(x):
-    return (x.int,)
-
-
-def reduce_path(x):
-    # As bytes: the two sides may decode file names differently.
-    import os
-
-    return (os.fsencode(x),)
-
-
-def build_time(hour, minute, second, microsecond, tzinfo, fold):
-    import datetime
-
-    return datetime.time(hour, minute, second, microsecond, tzinfo, fold=fold)
-
-
-def build_datetime(year, month, day, hour, minute, second, microsecond, tzinfo, fold):
-    import datetime
-
-    return datetime.datetime(
-        year, month, day, hour, minute, second, microsecond, tzinfo, fold=fold
-    )
-
-
-def zone_of(key):
-    """A ZoneInfo that does not cross by value: for a host that does not know its key."""
-    import datetime
-    import zoneinfo
-
-    zone = zoneinfo.ZoneInfo(key)
-
-    class Zone(datetime.tzinfo):
-        def utcoffset(self, when):
-            return zone.utcoffset(None if when is None else when.replace(tzinfo=zone))
-
-        def dst(self, when):
-            return zone.dst(None if when is None else when.replace(tzinfo=zone))
-
-        def tzname(self, when):
-            return zone.tzname(None if when is None else when.replace(tzinfo=zone))
-
-        def __repr__(self):
-            return repr(zone)
-
-    return Zone()
-
-
-def build_uuid(number):
-    import uuid
-
-    return uuid.UUID(int=number)
-
-
-def build_path(class_name, name):
-    import os
-    import pathlib
-
-    return getattr(pathlib, class_name)(os.fsdecode(name))
+# ---- finding classes ------------------------------------------------------------------------
 
 
 def find(module, name):
@@ -345,33 +246,6 @@ def safe_iterator(x):
 _SAFE = {type(iter(x)) for x in ((), "", "\u1234", b"", range(0), range(1 << 70))}
 
 
-def run(code, namespace):
-    """Execute a code object."""
-    exec(code, namespace)
-
-
-def evaluate(code, namespace):
-    """Evaluate a code object."""
-    return eval(code, namespace)
-
-
-_sources = []
-_MOST_SOURCES = 4096
-
-
-def compiled(filename, source, mode):
-    """A code object for text without a file, whose lines tracebacks show all the same; those
-    of the newest ones."""
-    import linecache
-
-    _sources.append(filename)
-    if len(_sources) > _MOST_SOURCES:
-        linecache.cache.pop(_sources.pop(0), None)
-    lines = source.splitlines(True)
-    linecache.cache[filename] = (len(source), None, lines, filename)
-    return compile(source, filename, mode, 0, True)
-
-
 # ---- start and exit -------------------------------------------------------------------------
 
 
@@ -409,81 +283,6 @@ def end():
         streams.streams_local()  # noqa: F821  # threads that go on must not call the host
 
 
-# ---- running source -------------------------------------------------------------------------
-
-
-def main_namespace():
-    import __main__
-
-    return __main__.__dict__
-
-
-def namespace_of(names):
-    """A guest namespace that begins with `names`, a plain dict; and what it begins with."""
-    names = dict(names)
-    names.setdefault("__builtins__", __builtins__)
-    names.setdefault("__name__", "__main__")
-    return names, list(names.items())
-
-
-def bindings(space, before):
-    """The names that were bound since, with their values, and those that were deleted."""
-    before = dict(before)
-    bound = tuple(
-        (k, v)
-        for k, v in space.items()
-        if type(k) is str and k != "__builtins__" and not (k in before and before[k] is v)
-    )
-    return bound, tuple(k for k in before if k not in space)
-
-
-def search_path():
-    return tuple(str(p) for p in sys.path)
-
-
-def run_module(name, argv):
-    """Run one of our modules as the program."""
-    import runpy
-
-    sys.argv[:] = argv
-    runpy._run_module_as_main(name)
-
-
-# ---- finding modules for the host's import ------------------------------------------------
-
-
-def find_module(name, top):
-    """(where a module is, where its submodules are), or None.  The first is "" when it has no
-    file, the second None for what is no package.  A top-level one counts only outside the
-    standard library."""
-    import importlib.util
-    import os
-
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError, AttributeError):
-        return None
-    if spec is None:
-        return None
-    inside = spec.submodule_search_locations
-    below = None if inside is None else tuple(p for p in inside if type(p) is str)
-    places = [spec.origin] if spec.has_location else list(below or ())
-    found = (spec.origin or "") if spec.has_location else "", below
-    if not top:
-        return found
-    if not places or not places[0]:
-        return None  # built in or frozen
-    library = os.path.realpath(os.path.dirname(os.__file__)) + os.sep
-    for place in places:
-        if (
-            not os.path.realpath(place).startswith(library)
-            or "site-packages" in place
-            or "dist-packages" in place
-        ):
-            return found
-    return None
-
-
 # ---- the rest of the bridge's Python --------------------------------------------------------
 
 
@@ -517,10 +316,19 @@ _FILES = {
         "numpy_classes", "numpy_facts", "numpy_dtype",
     ),
     "pickled": (),
+    "running": (
+        "bindings", "compiled", "evaluate", "find_module", "main_namespace", "namespace_of",
+        "run", "run_module", "search_path",
+    ),
     "prompt": ("prompt_run", "prompt_complete"),
     "source": (),
     "streams": ("streams_use", "streams_local", "streams_remote"),
     "stubs": ("stub_files",),
+    "values": (
+        "build_datetime", "build_path", "build_time", "build_uuid", "reduce_date",
+        "reduce_datetime", "reduce_fraction", "reduce_path", "reduce_text", "reduce_time",
+        "reduce_timedelta", "reduce_timezone", "reduce_uuid", "reduce_zoneinfo", "zone_of",
+    ),
     "warned": (),
 }  # fmt: skip
 own_files = [__file__]  # the bridge's own, whose frames no traceback shows

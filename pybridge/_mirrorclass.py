@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: MIT
+"""Making a mirror class: from the guest's description, the host class that has the special
+methods of the guest's and nothing else.  See `_mirror`.
+
+Threads: `_kinds.lock` is held by the caller.
+"""
+
+from __future__ import annotations
+
+import builtins
+
+from pybridge import _bound, _guest, _kinds, _methods
+from pybridge._convert import encoders
+from pybridge._errors import ConversionError
+from pybridge._host import hidden
+from pybridge._metatype import MirrorType
+from pybridge._ownclasses import LANGUAGE, VALUES, guest_class_of, numbers, put_class
+from pybridge._proxy import POOL, GuestAttribute, Proxy
+
+TYPE_CHECKING = False  # typing costs 20 ms at import
+if TYPE_CHECKING:
+    from typing import Any
+
+# (module, name) -> what else proxies of that guest class have, by upper layers
+extensions: dict[tuple[str, str], dict[str, Any]] = {}
+# number of a class that has a converter -> the class that its proxies had before
+converted: dict[int, Any] = {}
+_metaclasses: dict[Any, type] = {}  # number of a guest metaclass -> its mirror
+MODULE, DOC = Proxy.__dict__["__module__"], GuestAttribute("__doc__")
+_CLASS = GuestAttribute("__class__")
+
+
+class Description:
+    """What the guest's `describe_class` says."""
+
+    def __init__(self, fields: tuple[Any, ...]) -> None:
+        (
+            self.name,
+            self.qualname,
+            self.module,
+            self.bases,  # as what stands for them on the host; () for `object` alone
+            self.metaclass,  # None for `type`
+            self.specials,  # names of special methods, of the class itself
+            self.nones,  # those of them that are None
+            self.value,  # name of the value type that it derives from, or ""
+            self.shadows,  # names of that type that it defines anew
+            self.values_own,  # special methods of every object that it has from that type
+            self.builtin,  # name of the class that isinstance sees, None: itself, "": ask
+            self.kept,
+            self.abcs,
+            self.fixed,  # its methods never change
+            self.watched,  # memory tells if they are what they were
+        ) = fields
+
+
+def class_make(d: Description, number: int, proxy: Any) -> Any:
+    """The mirror class with this number, of the guest class `proxy`."""
+    metaclass = MirrorType if d.metaclass is None else _metaclass(d.metaclass)
+    value = VALUES.get(d.value)
+    space: dict[str, Any] = {
+        "__module__": MODULE,
+        "__qualname__": d.qualname,
+        "__doc__": DOC,
+        "_pybridge_class": proxy,
+        "_pybridge_number": number,
+        "_pybridge_module": d.module,
+        "_pybridge_methods": None,
+        "_pybridge_state": None,
+    }
+    if d.fixed:
+        space["_pybridge_methods"] = _methods.new()
+        space["__getattr__"] = _methods.get_attribute
+    elif d.watched:
+        space["_pybridge_state"] = _bound.NEW
+        space["__getattr__"] = _bound.get_attribute
+    if value is not None:
+        space["_pybridge_value"] = value
+        space["_pybridge_identity"] = True  # values have no identity
+    _add_specials(space, d)
+    for name in d.shadows:
+        space[name] = GuestAttribute(name)
+    for name in d.values_own:
+        space[name] = getattr(value, name)
+    if d.builtin == "":
+        space["__class__"] = _CLASS
+    elif d.builtin is not None:
+        space["__class__"] = constant(getattr(builtins, d.builtin))
+    elif d.module == "builtins" and d.name in LANGUAGE:  # inspect.isfunction and the like
+        space["__class__"] = constant(LANGUAGE[d.name])
+    space.update(extensions.get((d.module, d.qualname), ()))
+    bases = tuple([_base(b) for b in d.bases])
+    if not any(issubclass(b, Proxy) for b in bases):
+        bases = (Proxy, *bases)
+    try:
+        mirror: Any = type.__new__(metaclass, d.name, bases, space)
+    except TypeError:  # bases that the host cannot combine, or orders otherwise
+        mirror = type.__new__(metaclass, d.name, (Proxy,), space)
+    encoders[metaclass] = put_class
+    for name in d.abcs:
+        _register(mirror, name)
+    return mirror
+
+
+def _add_specials(space: dict[str, Any], d: Description) -> None:
+    for name in d.specials:
+        method = POOL.get(name)
+        if method is not None:
+            space[name] = method
+    if "__call__" in space:
+        space["__signature__"] = POOL["__signature__"]
+    for name in d.nones:
+        if name != "__doc__":
+            space[name] = None
+    if "__eq__" in space and "__hash__" not in space:
+        space["__hash__"] = POOL["__hash__"]
+
+
+def constant(value: Any) -> Any:
+    """An attribute of a class that all its objects have."""
+    return property(lambda self: value)
+
+
+def _base(cls: Any) -> Any:
+    """The class below which a mirror class is made, for what stands for the guest's base."""
+    if isinstance(cls, MirrorType) or cls in VALUES.values():
+        return cls
+    number = numbers.get(cls)
+    if number is None:
+        return Proxy
+    classes: Any = converted if number in converted else _kinds.instances
+    instance = classes[number]
+    if instance is None:
+        return Proxy
+    if instance is _kinds.instances[_kinds.UNCLASSIFIED]:  # crosses by value; its subclass not
+        guest = _kinds.guest_classes[cls]
+        d = Description(_guest.call("describe_class", guest))
+        instance = classes[number] = class_make(d, number, guest)
+    return instance
+
+
+def _metaclass(guest: Any) -> type:
+    """The mirror of a guest metaclass: its special methods, which the classes have."""
+    number = numbers.get(guest) or getattr(guest, "_pybridge_number", 0)
+    made = _metaclasses.get(number)
+    if made is None:
+        d = Description(_guest.call("describe_class", guest))
+        space: dict[str, Any] = {}
+        _add_specials(space, d)
+        for name in _OF_TYPE:
+            space.pop(name, None)
+        space.update({k: v for k, v in _CHECKS.items() if k in space})
+        bases = tuple([_metaclass(b) for b in d.bases if b is not type]) or (MirrorType,)
+        made = type(d.name, bases, space)
+        if number:
+            _metaclasses[number] = made
+    return made
+
+
+_OF_TYPE = (
+    "__call__", "__signature__", "__dir__", "__repr__", "__str__", "__hash__", "__eq__",
+    "__ne__", "__format__", "__get__", "__set__", "__delete__", "__or__", "__ror__",
+)  # fmt: skip
+
+
+@hidden
+def _is_instance(cls: Any, x: Any) -> bool:
+    """isinstance, for a metaclass that has its own idea of it."""
+    return type.__instancecheck__(cls, x) or _asked("isinstance_of", x, cls)
+
+
+@hidden
+def _is_subclass(cls: Any, sub: Any) -> bool:
+    return type.__subclasscheck__(cls, sub) or (
+        guest_class_of(sub) is not None and _asked("issubclass_of", sub, cls)
+    )
+
+
+@hidden
+def _asked(function: str, x: Any, cls: Any) -> bool:
+    try:
+        return bool(_guest.call(function, x, cls))
+    except ConversionError:
+        return False
+
+
+_CHECKS = {"__instancecheck__": _is_instance, "__subclasscheck__": _is_subclass}
+
+
+def _register(mirror: type, name: str) -> None:
+    import collections.abc
+
+    abc = getattr(collections.abc, name, None)
+    if abc is None:
+        import numbers
+
+        abc = getattr(numbers, name)
+    abc.register(mirror)

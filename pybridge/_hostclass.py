@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sys
 
-from pybridge import _guest, _kinds, _mirror, _table, _values
+from pybridge import _guest, _hostasked, _kinds, _mirror, _table, _values
 from pybridge._callback import put_function
 from pybridge._convert import (
     OBJECT,
@@ -31,9 +31,7 @@ from pybridge._convert import (
 from pybridge._core import lib
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import Handle, adopt_alone, settle
-from pybridge._host import hidden
 from pybridge._methods import guest_method
-from pybridge._raised import to_host
 from pybridge._table import PLAIN, guest_object, number_of, put_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -76,126 +74,25 @@ _making = _kinds.lock
 _kept: list[Any] = []  # guest classes of host classes that do not die
 _metas: dict[type, Any] = {}
 _specials: dict[str, Any] = {}  # those that the guest has
-_missing: Any = None  # the guest's object for "no such attribute"
 _meta: Any = None
-
-
-# ---- what the guest asks --------------------------------------------------------------------
-
-
-def _get(x: Any, name: str) -> Any:
-    try:
-        return getattr(x, name)
-    except AttributeError as error:
-        traceback = error.__traceback__
-        if type(error) is AttributeError and (traceback is None or traceback.tb_next is None):
-            if name == "__signature__":
-                return _signature_of(x)
-            return _missing  # the guest raises it: much cheaper
-        raise
-
-
-def _signature_of(x: Any) -> Any:
-    return _missing
-
-
-def _copy(x: Any) -> Any:
-    import copy
-
-    return copy.copy(x)
-
-
-def _deepcopy(x: Any) -> Any:
-    import copy
-
-    return copy.deepcopy(x)
-
-
-def _construct(cls: Any, *args: Any, **kwargs: Any) -> Any:
-    return cls(*args, **kwargs)
-
-
-def _format(x: Any, spec: str) -> str:
-    return format(x, spec)
-
-
-def _dir(x: Any) -> tuple[str, ...]:
-    return tuple([name for name in dir(x) if type(name) is str])
-
-
-def _throw(x: Any, name: str, error: Any) -> Any:
-    return getattr(x, name)(to_host(error))
-
-
-def _str(x: Any) -> str:
-    return str(x)
-
-
-def _isinstance(x: Any, cls: Any) -> bool:
-    return isinstance(x, cls)
-
-
-def _issubclass(sub: Any, cls: Any) -> bool:
-    return issubclass(sub, cls)
-
-
-asked: dict[str, Any] = {  # by name, what guest/hostclasses.py calls
-    "get": _get,
-    "set": setattr,
-    "delete": delattr,
-    "dir": _dir,
-    "repr": repr,
-    "str": _str,
-    "format": _format,
-    "copy": _copy,
-    "deepcopy": _deepcopy,
-    "construct": _construct,
-    "isinstance": _isinstance,
-    "issubclass": _issubclass,
-    "throw": _throw,
-}
-
-
-def _special(name: str) -> Callable[..., Any]:
-    """The special method `name` of all host classes that have it."""
-
-    @hidden
-    def method(x: Any, *args: Any) -> Any:
-        return getattr(type(x), name)(x, *args)
-
-    @hidden
-    def call(x: Any, *args: Any, **kwargs: Any) -> Any:
-        return x(*args, **kwargs)
-
-    @hidden
-    def leave(x: Any, kind: Any, error: Any, traceback: Any) -> Any:
-        if error is None:
-            return getattr(type(x), name)(x, None, None, None)
-        error = to_host(error)
-        return getattr(type(x), name)(x, type(error), error, error.__traceback__)
-
-    found = {"__call__": call, "__exit__": leave, "__aexit__": leave}.get(name, method)
-    found.__name__ = found.__qualname__ = name
-    found.__doc__ = None
-    return found
 
 
 # ---- making guest classes -------------------------------------------------------------------
 
 
 def _begin() -> None:
-    global _meta, _missing
+    global _meta
     if _meta is None:
-        meta, missing = _guest.call("host_begin", tuple(asked.items()))
+        meta, missing = _guest.call("host_begin", tuple(_hostasked.asked.items()))
         lib.pb_host_meta_set(meta._pybridge_handle)
-        _missing = settle(missing)
+        _hostasked.missing = settle(missing)
         _meta = settle(meta)
 
 
 def _specials_at_hand(names: list[str]) -> tuple[str, ...]:
     for name in names:
         if name not in _specials:
-            _specials[name] = function = _special(name)
+            _specials[name] = function = _hostasked.special(name)
             _guest.call("host_special", name, function)
     return tuple(names)
 
@@ -345,8 +242,8 @@ def kept_for_ever() -> tuple[list[Any], list[Any]]:
         return [*_methods], []
     metas = [made for made in _metas.values() if made is not None]
     return (
-        [_meta, _missing, *_methods, *metas, *_kept],
-        [*asked.values(), *_specials.values(), *_kept],
+        [_meta, _hostasked.missing, *_methods, *metas, *_kept],
+        [*_hostasked.asked.values(), *_specials.values(), *_kept],
     )
 
 

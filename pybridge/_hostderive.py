@@ -11,7 +11,8 @@ The two classes live for ever: each needs the other.
 from __future__ import annotations
 
 from pybridge import _guest
-from pybridge._hostclass import asked, bind
+from pybridge._hostasked import asked
+from pybridge._hostclass import bind
 from pybridge._table import PLAIN, guest_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from pybridge import _probe
+from pybridge import _child, _probe
 from pybridge._probe import Guest, Refused, probe
 
 ROOT = os.path.dirname(os.path.dirname(_probe.__file__))
@@ -324,7 +324,7 @@ def test_the_child_runs_in_a_small_neutral_world(
     where, stdin, session, pid, *variables = (tmp_path / "world").read_text().splitlines()
     assert (where, stdin, session) == ("/", "/dev/null", pid)
     names = {line.partition("=")[0] for line in variables} - {"PWD", "OLDPWD", "_", "SHLVL"}
-    assert {"PATH", "HOME"} <= names <= set(_probe._KEPT)
+    assert {"PATH", "HOME"} <= names <= set(_child._KEPT)
 
 
 # ----------------------------------------------------------------- what is no interpreter

@@ -33,16 +33,13 @@ import tempfile
 import time
 from pathlib import Path
 
+_HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(_HERE / "path"))
+import pybridge_gallery_text  # noqa: E402
+
 TOLERANCE = 0.01  # of matplotlib.testing.compare, root mean square of 0..255; its tests use 0
 COUNTED = ("same", "timeout", "exit", "text", "figures")
-_HERE = Path(__file__).resolve().parent
 _NUMBER = re.compile(r"[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?|\bnan\b|\binf\b")
-_ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
-_DURATION = re.compile(
-    r"(?i)(\b(?:in|time|took|elapsed|duration|done)\b\D{0,20})?[\d.]+(?:e-?\d+)?\s*"
-    r"(?:s|sec|secs|seconds?|ms|min|minutes?|us|µs)\b"
-)
-_WHEN = re.compile(r"\d\d:\d\d:\d\d|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d+ \w+ \d{4}")
 
 
 class Run:
@@ -77,8 +74,7 @@ class Run:
 
 def normal(text: str) -> list[str]:
     """Lines without addresses and timings."""
-    text = _WHEN.sub("WHEN", _ADDRESS.sub("ADDRESS", text))
-    return [_DURATION.sub("TIME", line).rstrip() for line in text.splitlines()]
+    return [line.rstrip() for line in pybridge_gallery_text.normal(text).splitlines()]
 
 
 def masked(line: str) -> str:

@@ -26,6 +26,7 @@ from pybridge._frame import BASE, Failed, Frame, frame_get, frames
 from pybridge._handle import Handle, adopt, adopt_heavy, closed
 from pybridge._host import hidden, utf8
 from pybridge._identity import enter
+from pybridge._texts import SHORT, known_text
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -141,7 +142,11 @@ def put(frame: Frame, at: int, x: Any) -> int:
         _cast(_INTS, frame.cells)[2 * at] = OBJECT
         _cast(_INTS, frame.cells)[2 * at + 1] = handle
     elif kind is str:
-        return _put_bytes(frame, at, STR, utf8(x))
+        handle = known_text(x) if len(x) <= SHORT else 0
+        if handle == 0:
+            return _put_bytes(frame, at, STR, utf8(x))
+        frame.ints[2 * at] = OBJECT
+        frame.ints[2 * at + 1] = handle
     else:
         return _put_other(frame, at, x, kind)
     return at + 1
@@ -165,7 +170,7 @@ def _put_bytes(frame: Frame, at: int, tag: int, data: bytes) -> int:
         fill = frame.fill if at > frame.last else 0
         if fill + n <= _SCRATCH:
             frame.buffer[fill : fill + n] = data
-            frame.ints[2 * at + 1] = int(ffi.cast("intptr_t", frame.scratch)) + fill
+            frame.ints[2 * at + 1] = frame.scratch_at + fill
             frame.fill = fill + n
             frame.last = at
             return at + 1

@@ -40,8 +40,9 @@ class Frame:
 
     `owner`, `address`: the core's struct.  `base`, `cells`: the addresses of its cells, as
     integers, because a pointer made from a plain integer is virtual in a trace; `capacity`:
-    how many cells.  `scratch`, `buffer`: small texts of arguments, of which `fill` bytes are
-    used, the last by cell `last`.  `keep`: what must live until the call returns, or None.
+    how many cells.  `scratch`, its address `scratch_at`, `buffer`: small texts of arguments, of
+    which `fill` bytes are used, the last by cell `last`.  `keep`: what must live until the call
+    returns, or None.
     `links`: the containers that cross (`_linked`), or None; then `keep` is a list too;
     `places`: by id, where they are in it, if there are several.
     `chunk`: where new handles go; `words`: the address of its words, of which `used` are used.
@@ -62,6 +63,7 @@ class Frame:
         "owner",
         "places",
         "scratch",
+        "scratch_at",
         "used",
         "words",
     )
@@ -82,6 +84,7 @@ class Frame:
         by_address[self.address] = ref(self)
         self.renew()
         self.scratch = ffi.new("char[]", _SCRATCH)
+        self.scratch_at = int(_cast("intptr_t", self.scratch))  # a cast each time allocates
         self.buffer = ffi.buffer(self.scratch)
 
     @property

@@ -6,7 +6,7 @@ can read items ahead without moving it, so `for x in guest_list:` crosses once f
 was read is thrown away as soon as anything else has crossed to the guest, because that may
 have changed the list; the iterator in the guest is then moved to where the program is.
 How far is read ahead doubles while nothing crosses in between, and falls back to one item
-when something does.
+when something does.  A row of floats, or of ints, comes as bare numbers.
 
 `ListIterator` is no proxy: it holds one.  When it is passed to the guest, or asked for an
 attribute, the guest's iterator is moved first, so that both sides agree.
@@ -17,7 +17,7 @@ list meanwhile may be seen late, by at most what was read ahead.
 
 from __future__ import annotations
 
-from pybridge._convert import STOP, encoders, end, get, put, take
+from pybridge._convert import FLOATS, INTS, STOP, encoders, end, get, put, take
 from pybridge._core import ffi, lib
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import makers
@@ -29,7 +29,9 @@ TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any
 
-_MOST = 64
+_MOST = 120  # numbers; of other items the core gives 64
+_CELL = 16  # bytes
+_DOUBLES, _INTEGERS = ffi.typeof("double *"), ffi.typeof("int64_t *")
 _TUPLE: int = lib.PB_TUPLE
 
 
@@ -78,7 +80,14 @@ class ListIterator:
         if word == STOP:
             frames.append(frame)
             raise StopIteration
-        if word & 255 != _TUPLE:
+        tag = word & 255
+        if tag == FLOATS or tag == INTS:
+            pointer = _DOUBLES if tag == FLOATS else _INTEGERS
+            numbers = ffi.unpack(ffi.cast(pointer, frame.base + _CELL), word >> 8)
+            frames.append(frame)
+            self._pybridge_items = numbers
+            return
+        if tag != _TUPLE:
             take(frame, word)
         ints = mem.cells
         doubles = ffi.cast("double *", ints)

@@ -12,7 +12,7 @@ long as the proxy, and is released some time after (`_release`), or by `pybridge
 from __future__ import annotations
 
 from pybridge import _guest, _iterate, _kinds, _operators
-from pybridge._convert import STOP, lend, put, read, take
+from pybridge._convert import STOP, lend, put, take
 from pybridge._core import lib
 from pybridge._errors import ConversionError
 from pybridge._frame import frame_get, frames
@@ -204,9 +204,7 @@ class _Pool:
         if word == STOP:
             frames.append(frame)
             raise StopIteration
-        if word & 255 != lib.PB_TUPLE:
-            return take(frame, word)
-        return read(frame, 1)
+        return take(frame, word)
 
     @hidden
     def __enter__(self) -> Any:

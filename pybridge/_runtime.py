@@ -149,7 +149,15 @@ def _load() -> None:
     import signal  # before there is a second interpreter, whose threads may run host code
 
     # For the rows that they add to the tables of _convert.
-    from pybridge import _async, _derived, _hostderive, _module, _sequences, _values  # noqa: F401
+    from pybridge import (  # noqa: F401
+        _async,
+        _derived,
+        _hostderive,
+        _items,
+        _module,
+        _sequences,
+        _values,
+    )
 
     while at_start:
         at_start[0]()

@@ -53,5 +53,5 @@ def _after_bytes(self: Any, other: Any) -> Any:
     return other + bytes(self)
 
 
-extensions["builtins", "list"] = {"__radd__": _after_list}
+extensions.setdefault(("builtins", "list"), {})["__radd__"] = _after_list  # see _items
 extensions["builtins", "bytearray"] = {"__radd__": _after_bytes}

@@ -18,6 +18,38 @@ def test_every_item_comes_once_and_in_order(n):
     assert list(guest_list(*range(n))) == list(range(n))
 
 
+@pytest.mark.parametrize(
+    "items",
+    [
+        [i / 3 for i in range(500)],
+        [float("nan"), float("inf"), -0.0, *map(float, range(100))],
+        [*range(200), 2.5, *range(200)],
+        [*range(200), 2**29, 2**30, 2**31, 2**62, 2**63, 2**64, -(2**30), -(2**64), *range(99)],
+        [1.5] * 50 + [1] * 50 + [None] * 50 + [True] * 50 + ["x"] * 50,
+        [1, 1.5] * 200,
+        [*range(7), "x"] * 30,
+        [True] * 100,
+    ],
+    ids=[
+        "floats",
+        "odd floats",
+        "a float",
+        "large ints",
+        "rows",
+        "mixed",
+        "short rows",
+        "truths",
+    ],
+)
+def test_rows_of_numbers_are_these_numbers(items):
+    assert [repr(x) for x in guest_list(*items)] == [repr(x) for x in items]
+
+
+def test_subclasses_of_numbers_keep_their_class():
+    make = pybridge.eval("lambda: [type('F', (float,), {})(i) for i in range(50)]")
+    assert {type(x).__name__ for x in make()} == {"F"}
+
+
 def test_few_crossings_for_many_items():
     numbers = guest_list(*range(10000))
     before = _iterate.shared.entered

@@ -99,6 +99,37 @@ def test_an_int_attribute_is_one_c_call():
     assert trace.guards <= 40, trace.text()
 
 
+@pytest.mark.parametrize("body", ["x[50]", "x[i & 63]", "t['a']", "t['a'] = i", "x[3] = i"])
+def test_an_item_of_a_list_or_dict_is_one_c_call(body):
+    trace = traces.loop(f"""
+        import pybridge
+        x, t = pybridge.eval("(list(range(100)), dict(a=1))")
+
+        def measured(n):
+            for i in range(n):
+                {body}
+    """)
+    assert trace.calls == ONE_CALL, trace.text()
+    assert trace.allocations == FRAME_LINK, trace.text()
+    assert trace.guards <= 30, trace.text()
+
+
+def test_iterating_over_a_list_of_numbers_is_a_load():
+    trace = traces.loop("""
+        import pybridge
+        x = pybridge.eval("[i / 3 for i in range(1000)]")
+
+        def measured(n):
+            total = 0.0
+            for _ in range(n // 100):
+                for number in x:
+                    total += number
+            return total
+    """)
+    assert trace.calls == [] and trace.allocations == [], trace.text()
+    assert trace.guards <= 10, trace.text()
+
+
 def test_a_proxy_that_does_not_escape_is_not_allocated():
     trace = traces.loop("""
         import pybridge

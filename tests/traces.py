@@ -33,8 +33,9 @@ _TRACE = re.compile(
     re.DOTALL,
 )
 _OPERATION = re.compile(r"(?:\+\d+: )?(?:[a-z]\d+ = )?(?P<name>[a-z_0-9]+)\(")
-# PyPy looks for signals every so often; the loop that is being traced then has that in it.
-_INTERRUPTED = "_poll_for_signals"
+# PyPy looks for signals and finalizers every so often; the loop that is being traced then has
+# that in it.
+_INTERRUPTED = ("_poll_for_signals", "_run_finalizers")
 _TRIES = 12
 # Rare calls that a list makes when it must grow or shrink: a comparison each time round.
 _RESIZE = "cond_call"
@@ -73,7 +74,7 @@ def loop(snippet: str, n: int = 30000) -> Trace:
         # PyPy counts jumps between two looks: a few more shift them out of the recording.
         text += f"\nfor _ in range({attempt * 7}): pass\n"
         trace = parse(log(f"{text}\nmeasured({n})\n"))
-        if not any(_INTERRUPTED in line for line in trace.lines):
+        if not any(name in line for line in trace.lines for name in _INTERRUPTED):
             break
     return trace
 

@@ -11,7 +11,7 @@
  *     kind      what becomes of each guest type
  *     hosttable hostobj callback        host objects in the guest, calls of the host
  *     handle, late, weight   what becomes of handles
- *     give, take      guest objects to cells and back
+ *     give, text, take    guest objects to cells and back
  *     linked, linkedtype   host lists, dicts and sets as the guest's own
  *     call, operate, context, exporter, interchange   the crossings
  *     signals, start                            process-wide state
@@ -249,6 +249,11 @@ int pb_give(pb_frame *f, int64_t *at, pb_obj o /*steals*/);
 int pb_give_host(pb_frame *f, int64_t *at, int64_t number, pb_obj carrier /*steals*/);
 /* `o` as the whole result: its first word.  NULL means that a guest error is pending. */
 int64_t pb_result(pb_frame *f, pb_obj o /*steals*/);
+
+/* ---- text.c ---- */
+void pb_text_start(void);                           /* with the guest GIL */
+/* A text in UTF-8, lone surrogates included. new, or NULL with an error set */
+pb_obj pb_text_make(const char *bytes, int64_t length);
 
 /* ---- take.c ---- */
 /* The value at cell *at, which moves on. new, or NULL with a guest error set */

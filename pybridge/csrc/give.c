@@ -358,7 +358,7 @@ int64_t pb_result(pb_frame *f, pb_obj o /*steals*/)
         pb_drop(o);
         return PB_INT;
     }
-    const pb_kind *kind = pb_kind_find(o->type);
+    const pb_kind *kind = &o->type->head == G.PyUnicode_Type ? NULL : pb_kind_find(o->type);
     if (kind != NULL && PB_TAG(kind->word) == PB_OBJECT     /* what most objects are */
         && !(o->type->flags & (PB_TYPE_EXCEPTION | PB_TYPE_TYPE))
         && &o->type->head != G.PyMethod_Type) {

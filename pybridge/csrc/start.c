@@ -154,6 +154,7 @@ int pb_start(const char *library, const char *program, int isolate,
     pb_lease_start();
     pb_stack_start();
     pb_error_start();
+    pb_text_start();
     (void)G.PyEval_SaveThread();
     (void)pthread_atfork(NULL, NULL, forked);
     pb_state.state = 1;

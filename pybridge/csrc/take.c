@@ -75,7 +75,7 @@ static pb_obj take_texts(const char *text, const int64_t *lengths, int64_t n)
 {
     pb_obj list = G.PyList_New(n);
     for (ssize_t i = 0; list != NULL && i < n; i++) {
-        pb_obj item = G.PyUnicode_DecodeUTF8(text, lengths[i], "surrogatepass");
+        pb_obj item = pb_text_make(text, lengths[i]);
         if (item == NULL || G.PyList_SetItem(list, i, item) != 0) {    /* steals item */
             pb_drop(list);
             return NULL;
@@ -138,7 +138,7 @@ static pb_obj take(const pb_frame *f, int64_t *at, int depth)
         }
         return pb_dup((pb_obj)(intptr_t)payload);
     case PB_STR:
-        return G.PyUnicode_DecodeUTF8(address, n, "surrogatepass");
+        return pb_text_make(address, n);
     case PB_BYTES:
         return G.PyBytes_FromStringAndSize(address, n);
     case PB_BIGINT:

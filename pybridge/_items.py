@@ -14,7 +14,7 @@ from pybridge._frame import frame_get
 from pybridge._handle import Handle
 from pybridge._host import hidden
 from pybridge._identity import kept
-from pybridge._mirror import extensions
+from pybridge._mirrorclass import extensions
 from pybridge._proxy import POOL
 
 TYPE_CHECKING = False  # typing costs 20 ms at import

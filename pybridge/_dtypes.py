@@ -7,12 +7,14 @@ array remembers its kind and compares the address each time.  A kind keeps its d
 that the address never means another.
 
 What `load` gives is what numpy gives for the element, made without a crossing: numpy.float64,
-numpy.int32 and so on.  Of elements that have no such form (objects, dates, other byte orders)
-it is None, and of records too: a record is made of its array and its place in it (`_void`).
+numpy.int32 and so on; `_otherkinds` has complex numbers, text, dates and the other byte order.
+Of elements that have no such form (objects, say) it is None, and of records too: a record is
+made of its array and its place in it (`_void`).
 """
 
 from __future__ import annotations
 
+from pybridge import _otherkinds
 from pybridge._core import ffi
 from pybridge._host import hidden, module_dict
 
@@ -193,16 +195,22 @@ class Kinds:
         self._named: dict[str, Kind] = {}
         self._sized: dict[int, Kind] = {}  # of bytes
 
-    def _kind_named(self, name: str) -> Kind:
-        if name not in self._classes:
-            return UNSEEN
-        if name not in self._named:
-            if name in INTEGERS or name == "float32":
-                self._numbers_used()
-            self._named[name] = Kind(0, *self._functions(name), None, None)
-        return self._named[name]
+    def _kind_named(self, text: str) -> Kind:
+        name = text.lstrip(">")
+        if text not in self._named:
+            other = _otherkinds.functions(text, self._classes, _never)
+            if other is not None:
+                self._named[text] = Kind(0, *other, None, None)
+            elif name not in self._classes:
+                return UNSEEN
+            else:
+                if name in INTEGERS or name == "float32":
+                    self._numbers_used()
+                found = self._functions(name, swapped=text != name)
+                self._named[text] = Kind(0, *found, None, None)
+        return self._named[text]
 
-    def _functions(self, name: str, size: int = 0) -> tuple[Any, Any]:
+    def _functions(self, name: str, size: int = 0, swapped: bool = False) -> tuple[Any, Any]:
         space = module_dict()  # only its look-ups fold in traces
         classes = self._classes
         late = [n for n in INTEGERS if n in classes]
@@ -227,7 +235,7 @@ class Kinds:
         if name in INTEGERS:
             ctype, space["LEAST"], space["MOST"] = INTEGERS[name]
             space["CLASS"] = classes[name]
-            if name == "uint64":
+            if name == "uint64" and not swapped:
                 text += _TEXT["uint64"]
         elif name == "bytes_":
             text, ctype = _TEXT["byte" if size == 1 else "bytes"], "uint8_t"
@@ -237,6 +245,9 @@ class Kinds:
             ctype = {"float64": "double", "float32": "float", "truth": "uint8_t"}[name]
             space["MOST"] = MOST_FLOAT32
         space["POINTER"] = ffi.typeof(ctype + " *")
+        if swapped:
+            text, names = _otherkinds.swapped(text, name)
+            space.update(names)
         text = text.replace("{late}", " or ".join(f"kind is {n}" for n in late) or "False")
         exec(compile(text, f"pybridge-kind-{name}.py", "exec"), space)
         return space["load"], space["store"]
@@ -255,7 +266,8 @@ class Kinds:
         return kind
 
     def _stated(self, text: Any) -> Kind:
-        """What the guest says of a dtype: its name, the size of bytes, fields, or None."""
+        """What the guest says of a dtype: its name (">int32": in the other byte order), the
+        size of bytes, fields, or None."""
         if type(text) is str:
             return self._kind_named(text)
         if type(text) is int and "bytes_" in self._classes:

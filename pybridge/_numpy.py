@@ -4,6 +4,7 @@
     a[i], a[i, j] = x, len(a), for x in a      `_ndarray`: raw loads and stores
     x + y, x < y, -x of numpy.float64          `_scalars`: host arithmetic, objects made late
     the same of numpy.int32 and so on          `_numbers`
+    a[i] of complex numbers, text, dates       `_otherkinds`
     a[i]["price"] of records                   `_void`
     np.sqrt(x), scipy.special.jv(1.0, x)       `_ufunc`: the C loop itself
     a.tolist()                                 `_bulk`: numbers in one piece
@@ -27,6 +28,8 @@ from pybridge._host import replace_attributes
 from pybridge._metatype import MirrorType
 from pybridge._mirror import classified
 from pybridge._mirrorclass import extensions
+from pybridge._otherkinds import NAMES as OTHERS
+from pybridge._otherkinds import make_date
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -88,7 +91,9 @@ _undo: list[Callable[[], None]] = []
 _numbers_used = False
 _ordinary_read: Any = None  # ndarray.__getitem__ by a crossing
 _classes: dict[str, Any] | None = None  # by name; {}: no such numpy
-_NAMES = ("ndarray", "ufunc", "void", "bytes_", "truth", "float64", "float32", *INTEGERS)
+_NAMES = (
+    "ndarray", "ufunc", "void", "bytes_", "truth", "float64", "float32", *INTEGERS, *OTHERS,
+)  # fmt: skip
 
 
 def _look() -> None:
@@ -119,7 +124,7 @@ def _install() -> None:
     _classes = None if found is None else dict(zip(_NAMES, found))
     if not _classes or _converted():
         return
-    from pybridge import _bulk, _dtypes, _ndarray, _scalars, _ufunc, _void
+    from pybridge import _bulk, _dtypes, _ndarray, _otherkinds, _scalars, _ufunc, _void
 
     c = _classes
     dtypes, array, fields, samples, weak, results = _guest.call("numpy_facts")
@@ -132,7 +137,13 @@ def _install() -> None:
     _add(c["float64"], _scalars.float64_methods(classes, _had(c["float64"], _scalars.NEEDED)))
     truth, text, void, ndarray = c["truth"], c["bytes_"], c["void"], c["ndarray"]
     _add(truth, _scalars.truth_methods(truth, _had(truth, _scalars.NEEDED_TRUTH)))
-    _add(text, _scalars.bytes_methods(text, _had(text, _scalars.NEEDED_BYTES)))
+    for own, base in ((text, bytes), (c["str_"], str)):
+        _add(own, _scalars.text_methods(own, base, _had(own, _scalars.NEEDED_TEXT)))
+    for date in (c["datetime64"], c["timedelta64"]):
+        had = _had(date, _otherkinds.NEEDED_DATE)
+        _add(date, _otherkinds.date_methods(truth, had))
+    had = _had(c["complex128"], _otherkinds.NEEDED_COMPLEX)
+    _add(c["complex128"], _otherkinds.complex_methods(c["complex128"], c["float64"], had))
     kinds = _dtypes.Kinds(
         classes,
         {descr: name for name, descr in dtypes},
@@ -228,6 +239,10 @@ extensions["numpy", "bytes_"] = {"_pybridge_handle": _late(lambda x: bytes.__add
 extensions["numpy", "void"] = {"_pybridge_handle": _Late(_make_record)}
 for _name in ("bool", "bool_"):  # numpy 2 and 1
     extensions["numpy", _name] = {"_pybridge_handle": _late(lambda x: x._pybridge_truth)}
-for _name in ("float32", *INTEGERS):
+extensions["numpy", "str_"] = {"_pybridge_handle": _late(str.__str__)}
+extensions["numpy", "complex128"] = {"_pybridge_handle": _late(complex.__pos__)}
+for _name in ("datetime64", "timedelta64"):
+    extensions["numpy", _name] = {"_pybridge_handle": _Late(make_date)}
+for _name in ("float32", "float16", "complex64", *INTEGERS):
     extensions["numpy", _name] = {"_pybridge_handle": _late(_plain)}
 classified.append(_look)

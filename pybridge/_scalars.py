@@ -229,27 +229,28 @@ def truth_methods(truth: Any, ordinary: dict[str, Any]) -> dict[str, Any]:
     return {"_pybridge_truth": None, **{name: space[name] for name in NEEDED_TRUTH}}
 
 
-_BYTES = """
+_COMPARED = """
 @hidden
 def __{name}__(self, other):
-    if type(other) is bytes or type(other) is bytes_:
+    if type(other) is base or type(other) is own:
         return own_{name}(self, other)
     return ordinary_{name}(self, other)
 """
-NEEDED_BYTES = (*(f"__{name}__" for name in _COMPARISONS), "__hash__", "__len__")
+NEEDED_TEXT = (*(f"__{name}__" for name in _COMPARISONS), "__hash__", "__len__")
 
 
-def bytes_methods(bytes_: Any, ordinary: dict[str, Any]) -> dict[str, Any]:
-    """What the mirror of numpy.bytes_ gets: it compares as the bytes that it is."""
+def text_methods(own: Any, base: Any, ordinary: dict[str, Any]) -> dict[str, Any]:
+    """What the mirrors of numpy.bytes_ and numpy.str_ get: they compare as the bytes, or the
+    text, that they are."""
     space = module_dict()
-    space.update(__name__=__name__, bytes_=bytes_, hidden=hidden)
+    space.update(__name__=__name__, base=base, hidden=hidden, own=own)
     for name in _COMPARISONS:
-        space["own_" + name] = getattr(bytes, f"__{name}__")
+        space["own_" + name] = getattr(base, f"__{name}__")
         space["ordinary_" + name] = ordinary[f"__{name}__"]
-    text = "".join(_BYTES.format(name=name) for name in _COMPARISONS)
-    exec(compile(text, "pybridge-bytes.py", "exec"), space)
+    text = "".join(_COMPARED.format(name=name) for name in _COMPARISONS)
+    exec(compile(text, "pybridge-text.py", "exec"), space)
     made = {f"__{name}__": space[f"__{name}__"] for name in _COMPARISONS}
-    return {**made, "__hash__": bytes.__hash__, "__len__": bytes.__len__}
+    return {**made, "__hash__": base.__hash__, "__len__": base.__len__}
 
 
 def maker(float64: Any) -> Any:

@@ -35,7 +35,7 @@ ORDER = [
     "_columns", "_interchange",
     "_future", "_converters",
     "_signature", "_cfunction", "_native", "_lowlevel",
-    "_dtypes", "_scalars", "_numbers", "_ndarray", "_void", "_ufunc", "_bulk",
+    "_otherkinds", "_dtypes", "_scalars", "_numbers", "_ndarray", "_void", "_ufunc", "_bulk",
     "_arraycalls", "_numpy", "_attached", "_source", "_containers", "_api", "_imported",
     "_spawned", "_finder", "_require", "_script", "_pickled", "_memory", "pickle",
     "__init__",

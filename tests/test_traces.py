@@ -424,3 +424,19 @@ def test_twenty_sites_of_twenty_classes_have_a_loop_each():
     """)
     loops = re.findall(r"# Loop \d+ \(site(\d+);", log)
     assert sorted(loops, key=int) == [str(k) for k in range(20)]
+
+
+def test_dates_are_compared_without_objects(numpy):
+    trace = array_loop(
+        "for i in range(n): s += 1.0 if b[i] < b[7] else 2.0", 'b = a.astype("M8[ns]")'
+    )
+    assert trace.calls == trace.allocations == [], trace.text()
+
+
+@pytest.mark.parametrize("kind", ["U2", ">f8", ">i4", "float16", "complex128"])
+def test_an_element_that_takes_more_than_a_load_needs_no_crossing(numpy, kind):
+    trace = array_loop(
+        "for i in range(n): s += 1.0 if type(b[i]) is c else 2.0",
+        f'b = a.astype("{kind}")',
+    )
+    assert not [op for op in trace.calls if "release_gil" in op], trace.text()

@@ -221,18 +221,19 @@ def native_lowlevel(address, number, signature, keep):
 
 _INTEGERS = ("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8")
 _NUMBERS = ("float64", "float32", *_INTEGERS)
+_OTHERS = ("complex128", "complex64", "float16", "str_", "datetime64", "timedelta64")
 
 
 def numpy_classes():
-    """ndarray, ufunc, void, bytes_, bool, and the classes of `_NUMBERS`; None while numpy is
-    being imported; () if what is in its place has no such classes."""
+    """ndarray, ufunc, void, bytes_, bool, the classes of `_NUMBERS` and `_OTHERS`; None while
+    numpy is being imported; () if what is in its place has no such classes."""
     numpy = sys.modules.get("numpy")
     if numpy is None or getattr(getattr(numpy, "__spec__", None), "_initializing", False):
         return None
     try:
         classes = (
             numpy.ndarray, numpy.ufunc, numpy.void, numpy.bytes_, numpy.bool_,
-            *(getattr(numpy, name) for name in _NUMBERS),
+            *(getattr(numpy, name) for name in (*_NUMBERS, *_OTHERS)),
         )  # fmt: skip
     except AttributeError:
         return ()
@@ -265,8 +266,9 @@ def numpy_facts():
 
 
 def numpy_dtype(a):
-    """The dtype of an array, to be kept alive, and what it is to the host: a name, how many
-    bytes there are of them, the fields of a record, or None."""
+    """The dtype of an array, to be kept alive, and what it is to the host: a name, with ">" in
+    front in the other byte order, or with a size or unit behind a colon; how many bytes there
+    are of them; the fields of a record; or None."""
     return a.dtype, _described(a.dtype)
 
 
@@ -286,7 +288,20 @@ def _described(dtype):
         return dtype.itemsize
     if dtype.name == "bool":
         return "truth"
-    known = (
-        dtype.isnative and dtype.name in _NUMBERS and dtype.num == numpy.dtype(dtype.name).num
-    )
-    return dtype.name if known else None
+    name = dtype.type.__name__
+    if getattr(numpy, name, None) is not dtype.type:
+        return None
+    if name in _NUMBERS and dtype.num == numpy.dtype(name).num:
+        return name if dtype.isnative else ">" + name
+    if name not in _OTHERS or not dtype.isnative:
+        return None
+    if name == "str_":
+        return "str_:%d" % (dtype.itemsize // 4) if dtype.itemsize else None
+    return name + ":" + dtype.str[1:] if dtype.kind in "mM" else name
+
+
+def numpy_date(value, dtype):
+    """The datetime64 or timedelta64 of an integer."""
+    import numpy
+
+    return numpy.int64(value).view(dtype)

@@ -313,7 +313,7 @@ _FILES = {
     "linked": (),
     "native": (
         "native_describe", "native_item", "native_lowlevel", "native_numbers",
-        "numpy_classes", "numpy_facts", "numpy_dtype",
+        "numpy_classes", "numpy_date", "numpy_dtype", "numpy_facts",
     ),
     "pickled": (),
     "running": (

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: MIT
+"""Kinds of elements with which the host computes little or nothing (`_dtypes` has the others).
+
+    complex128, complex64    a host complex, or a proxy that knows its value
+    float16, datetime64, timedelta64    proxies that know their value
+    str_                     host text, of a fixed number of characters
+    the other byte order     the same classes, by way of `struct`
+
+Each is numpy's own class, made late: the guest's object comes when an operation needs it.
+Dates are compared on the host, when both were read here with one unit and none is NaT; complex
+numbers are added and multiplied, when no floating-point flag can rise.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from pybridge import _guest
+from pybridge._core import ffi
+from pybridge._frame import frame_get, frames
+from pybridge._handle import adopt_late
+from pybridge._host import hidden, module_dict
+
+TYPE_CHECKING = False  # typing costs 20 ms at import
+if TYPE_CHECKING:
+    from typing import Any
+
+_real, _imag = (complex.__dict__[name].__get__ for name in ("real", "imag"))
+NAMES = ("complex128", "complex64", "float16", "str_", "datetime64", "timedelta64")
+_CODES = {
+    "float64": "d", "float32": "f", "int64": "q", "int32": "i", "int16": "h", "int8": "b",
+    "uint64": "Q", "uint32": "I", "uint16": "H", "uint8": "B",
+}  # fmt: skip
+
+_PLAIN = """
+@hidden
+def load(address):
+    r = create(CLASS)
+    set(r, "_pybridge_plain", {value})
+    return r
+"""
+_TEXT = {
+    "complex128": """
+@hidden
+def load(address):
+    parts = cast(DOUBLES, address)
+    return new(CLASS, parts[0], parts[1])
+
+@hidden
+def store(address, x):
+    kind = type(x)
+    if kind is complex or kind is CLASS:
+        parts = cast(DOUBLES, address)
+        parts[0], parts[1] = real(x), imag(x)
+    elif kind is float or kind is float64 or kind is int and -EXACT <= x <= EXACT:
+        parts = cast(DOUBLES, address)
+        parts[0], parts[1] = x, 0.0
+    else:
+        return False
+    return True
+""",
+    "complex64": _PLAIN.format(
+        value="complex(cast(FLOATS, address)[0], cast(FLOATS, address)[1])"
+    ),
+    "float16": _PLAIN.format(value="unstruct('e', unpack(cast(CHARS, address), 2))[0]"),
+    "str_": """
+@hidden
+def load(address):
+    return new(CLASS, unpack(cast(WIDE, address), SIZE).rstrip(ZERO))
+""",
+    "date": """
+@hidden
+def load(address):
+    r = create(CLASS)
+    set(r, "_pybridge_plain", cast(INTS, address)[0])
+    set(r, "_pybridge_unit", UNIT)
+    return r
+
+@hidden
+def store(address, x):
+    if type(x) is CLASS and x._pybridge_unit == UNIT:
+        cast(INTS, address)[0] = x._pybridge_plain
+        return True
+    return False
+""",
+}
+_COMPARISON = """
+@hidden
+def __{name}__(self, other):
+    if type(other) is type(self):
+        unit = self._pybridge_unit
+        if unit is not None and unit == other._pybridge_unit:
+            x, y = self._pybridge_plain, other._pybridge_plain
+            if x != NOT and y != NOT:
+                r = create(truth)
+                set(r, "_pybridge_truth", x {op} y)
+                return r
+    return ordinary_{name}(self, other)
+"""
+_OPERATORS = {"lt": "<", "le": "<=", "eq": "==", "ne": "!=", "gt": ">", "ge": ">="}
+NEEDED_DATE = tuple(f"__{name}__" for name in _OPERATORS)
+
+
+# Sums of finite numbers raise no flag but that of an overflow.  Products of parts of such sizes
+# can be neither infinite nor so small that digits are lost; what they add up to, neither.
+_COMPLEX = """
+@hidden
+def __{name}__(self, other):
+    kind = type(other)
+    if kind is CLASS or kind is complex or kind is float or kind is float64 or (
+        kind is int and -EXACT <= other <= EXACT
+    ):
+        x, y = plain(self), complex(other)
+        {body}
+    return ordinary_{name}(self, other)
+"""
+_SUM = """r = {left} {op} {right}
+        if real(r) - real(r) == 0.0 and imag(r) - imag(r) == 0.0:
+            return new(CLASS, real(r), imag(r))"""
+_PRODUCT = """if fits(real(x)) and fits(imag(x)) and fits(real(y)) and fits(imag(y)):
+            r = {left} {op} {right}
+            return new(CLASS, real(r), imag(r))"""
+_COMPLEX_UNARY = """
+@hidden
+def fits(x):
+    return LEAST < x < MOST or -MOST < x < -LEAST or x == 0.0
+
+@hidden
+def __neg__(self):
+    return new(CLASS, -real(self), -imag(self))
+
+@hidden
+def __abs__(self):
+    if fits(real(self)) and fits(imag(self)):
+        return new_float(float64, size(self))
+    return ordinary_abs(self)
+
+@hidden
+def get_real(self):
+    return new_float(float64, real(self))
+
+@hidden
+def get_imag(self):
+    return new_float(float64, imag(self))
+"""
+_COMPLEX_OPERATORS = {"add": "+", "sub": "-", "mul": "*"}
+NEEDED_COMPLEX = (
+    *(f"__{r}{name}__" for name in _COMPLEX_OPERATORS for r in ("", "r")),
+    "__neg__",
+    "__abs__",
+)
+
+
+def functions(text: str, classes: dict[str, Any], never: Any) -> tuple[Any, Any] | None:
+    """`load` and `store` of what the guest calls "complex64", "str_:5" (characters) or
+    "datetime64:M8[ns]"; None for what is none of them."""
+    name, _, rest = text.partition(":")
+    if name not in NAMES or name not in classes:
+        return None
+    space = module_dict()  # only its look-ups fold in traces
+    space.update(
+        __name__=__name__,
+        CHARS=ffi.typeof("char *"),
+        CLASS=classes[name],
+        DOUBLES=ffi.typeof("double *"),
+        EXACT=2**53,
+        FLOATS=ffi.typeof("float *"),
+        INTS=ffi.typeof("int64_t *"),
+        SIZE=int(rest) if name == "str_" else 0,
+        UNIT=rest,
+        WIDE=ffi.typeof("char32_t *"),
+        ZERO="\0",
+        cast=ffi.cast,
+        create=object.__new__,
+        float64=classes["float64"],
+        hidden=hidden,
+        imag=_imag,
+        new=(str if name == "str_" else complex).__new__,
+        real=_real,
+        set=object.__setattr__,
+        store=never,
+        unpack=ffi.unpack,
+        unstruct=struct.unpack,
+    )
+    source = _TEXT["date" if name.endswith("64") and rest else name]
+    exec(compile(source, f"pybridge-kind-{name}.py", "exec"), space)
+    return space["load"], space["store"]
+
+
+def swapped(source: str, name: str) -> tuple[str, dict[str, Any]]:
+    """The text of a kind in the other byte order, and the names that it needs beside."""
+    source = re.sub(
+        r"cast\(POINTER, address\)\[0\] = (.*)",
+        r"move(cast(CHARS, address), pack(FORMAT, \1), SIZE)",
+        source,
+    ).replace(
+        "cast(POINTER, address)[0]", "unstruct(FORMAT, unpack(cast(CHARS, address), SIZE))[0]"
+    )
+    order = ">" if struct.pack("=h", 1) == struct.pack("<h", 1) else "<"
+    code = order + _CODES[name]
+    names = {
+        "FORMAT": code,
+        "SIZE": struct.calcsize(code),
+        "move": ffi.memmove,
+        "pack": struct.pack,
+        "unstruct": struct.unpack,
+    }
+    return source, names
+
+
+def date_methods(truth: Any, ordinary: dict[str, Any]) -> dict[str, Any]:
+    """What the mirrors of numpy.datetime64 and timedelta64 get."""
+    space = module_dict()
+    space.update(
+        __name__=__name__,
+        NOT=-(2**63),
+        create=object.__new__,
+        hidden=hidden,
+        set=object.__setattr__,
+        truth=truth,
+    )
+    for name in _OPERATORS:
+        space["ordinary_" + name] = ordinary[f"__{name}__"]
+    text = "".join(_COMPARISON.format(name=n, op=op) for n, op in _OPERATORS.items())
+    exec(compile(text, "pybridge-dates.py", "exec"), space)
+    return {"_pybridge_unit": None, **{name: space[name] for name in NEEDED_DATE}}
+
+
+def complex_methods(complex128: Any, float64: Any, ordinary: dict[str, Any]) -> dict[str, Any]:
+    """What the mirror of numpy.complex128 gets."""
+    space = module_dict()
+    space.update(
+        __name__=__name__,
+        CLASS=complex128,
+        EXACT=2**53,
+        LEAST=1e-150,
+        MOST=1e150,
+        float64=float64,
+        hidden=hidden,
+        imag=_imag,
+        new=complex.__new__,
+        new_float=float.__new__,
+        plain=complex.__pos__,
+        real=_real,
+        size=complex.__abs__,
+    )
+    texts = [_COMPLEX_UNARY]
+    for name in NEEDED_COMPLEX:
+        space["ordinary_" + name.strip("_")] = ordinary[name]
+    for name, op in _COMPLEX_OPERATORS.items():
+        body = _PRODUCT if name == "mul" else _SUM
+        for prefix, left, right in (("", "x", "y"), ("r", "y", "x")):
+            filled = body.format(left=left, right=right, op=op)
+            texts.append(_COMPLEX.format(name=prefix + name, body=filled))
+    exec(compile("".join(texts), "pybridge-complex.py", "exec"), space)
+    methods = {name: space[name] for name in NEEDED_COMPLEX}
+    return {
+        **methods,
+        "real": property(space["get_real"]),
+        "imag": property(space["get_imag"]),
+    }
+
+
+def make_date(x: Any, cls: Any) -> int:
+    """The guest's object for the date `x`, which has none."""
+    frame = frame_get()
+    handle = _guest.handle_of_call("numpy_date", x._pybridge_plain, x._pybridge_unit)
+    adopted = adopt_late(frame, handle, x)
+    frames.append(frame)
+    return adopted

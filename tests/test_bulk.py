@@ -220,6 +220,7 @@ def test_tolist_of_a_released_array_is_refused(np):
         f()
 
 
+@pytest.mark.filterwarnings("ignore")  # numpy 2.5's, of setting the dtype
 def test_the_method_itself_is_the_guests_in_the_guest(np, judge):
     a = np.arange(3.0)
     expected = ("builtin_function_or_method", "[0.0, 1.0, 2.0]")

@@ -18,7 +18,7 @@ from pybridge._convert import check_read, decoders, encoders, fallbacks, get, ke
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import BASE, Frame, frame_of_callback
-from pybridge._host import hidden
+from pybridge._host import hidden, module_dict
 from pybridge._linked import settle_answer
 from pybridge._raised import guest_exception
 from pybridge._release import shared
@@ -34,9 +34,10 @@ _FLOAT: int = lib.PB_FLOAT
 
 
 _failed: dict[int, Any] = {}  # by thread
-_AGAIN = (1 << 63) - 1  # csrc/callback.c: HOST_FAILED, HOST_LIMIT, HOST_SETTLE
+_AGAIN = (1 << 63) - 1  # csrc/callback.c: HOST_FAILED, HOST_LIMIT, HOST_SETTLE, HOST_HOT
 _LIMIT = _AGAIN - 1
 _SETTLE = _AGAIN - 2
+_HOT = _AGAIN - 3
 
 
 def _entry_failed(_: Any, error: Any, __: Any) -> None:
@@ -52,9 +53,13 @@ def _entry_failed(_: Any, error: Any, __: Any) -> None:
 @hidden
 def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
     frame = frame_of_callback(mem)
-    if number == _SETTLE:
-        settle_answer(frame)
-        return 0
+    if number >= _HOT:
+        if number == _SETTLE:
+            settle_answer(frame)
+            return 0
+        if number == _HOT:
+            _hot_entry(nargs, nkeywords)
+            return 0
     if frame.keep is not None:
         frame.reset()
     ints = mem.cells
@@ -87,12 +92,7 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
             args, kwargs = _arguments(frame, ints, nargs, nkeywords)
             mem.given = 0
             result = function(*args, **kwargs)
-        if mem.capacity != BASE:
-            lib.pb_frame_shrink(mem)
-        put(frame, 0, result)
-        kind = type(result)
-        if kind is not float and kind is not int and kind is not str and result is not None:
-            keep(frame, result)  # the handles in it, until the core has its own references
+        _put_result(frame, mem, result)
     except BaseException as error:  # everything belongs to the guest's caller
         if number == _LIMIT:
             note_limit()
@@ -105,6 +105,15 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
     if frame.used:  # a frame of the core's is not at hand when a sweep wants its chunk
         frame.renew()
     return 0
+
+
+def _put_result(frame: Frame, mem: Any, result: Any) -> None:
+    if mem.capacity != BASE:
+        lib.pb_frame_shrink(mem)
+    put(frame, 0, result)
+    kind = type(result)
+    if kind is not float and kind is not int and kind is not str and result is not None:
+        keep(frame, result)  # the handles in it, until the core has its own references
 
 
 def _arguments(
@@ -122,6 +131,87 @@ def _arguments(
         kwargs[name], at = get(frame, ints, doubles, at)
     check_read(frame)
     return args, kwargs
+
+
+# ---- hot functions: see csrc/callback.c --------------------------------------------------
+
+_HOT_KINDS = (("d", "x"), ("dd", "x, y"), ("i", "x"), ("ii", "x, y"))  # ORDER HOT
+_ENTRY_FILE = "<pybridge entry point>"
+_ENTRY = """
+def entry({0}, number, address):
+    try:
+        function = objects[number]
+        if type(function) is Weak:
+            function = host_object(number, 0)
+        result = function({0})
+        kind = type(result)
+        if kind is float:
+            cast(DOUBLES, cast(FRAME, address).base)[1] = result
+            return FLOAT
+        if kind is int:
+            try:
+                cast(FRAME, address).base[1] = result
+            except OverflowError:
+                return answer(address, result)
+            return INT
+        if result is True:
+            return TRUE
+        if result is False:
+            return FALSE
+        if result is None:
+            return NONE
+        return answer(address, result)
+    except BaseException as error:
+        return raised(address, error)
+"""
+
+
+def _hot_entry(kind: int, i: int) -> None:
+    """Make entry point `i` of a kind, with code of its own, and so a trace."""
+    letters, parameters = _HOT_KINDS[kind]
+    space: Any = module_dict()
+    space.update(
+        objects=objects,
+        Weak=Weak,
+        host_object=host_object,
+        cast=ffi.cast,
+        DOUBLES=ffi.typeof("double *"),
+        FRAME=ffi.typeof("pb_frame *"),
+        FLOAT=_FLOAT,
+        INT=lib.PB_INT,
+        TRUE=lib.PB_TRUE,
+        FALSE=lib.PB_FALSE,
+        NONE=lib.PB_NONE,
+        answer=_hot_answer,
+        raised=_hot_raised,
+    )
+    exec(compile(_ENTRY.format(parameters), _ENTRY_FILE, "exec"), space)
+    name = f"pb_hot_{letters}{i}"
+    ffi.def_extern(name=name, error=-1, onerror=_entry_failed)(hidden(space["entry"]))
+
+
+@hidden
+def _hot_answer(address: int, result: Any) -> int:
+    """A result that is no number, in the frame at `address`."""
+    mem = ffi.cast("pb_frame *", address)
+    frame = frame_of_callback(mem)
+    if frame.keep is not None:
+        frame.reset()
+    _put_result(frame, mem, result)
+    if frame.used:
+        frame.renew()
+    return 0
+
+
+@hidden
+def _hot_raised(address: int, error: BaseException) -> int:
+    frame = frame_of_callback(ffi.cast("pb_frame *", address))
+    if frame.keep is not None:
+        frame.reset()
+    _put_exception(frame, error)
+    if frame.used:
+        frame.renew()
+    return 0
 
 
 def note_limit() -> None:
@@ -144,10 +234,12 @@ def _put_exception(frame: Frame, error: BaseException) -> None:
 
 
 def _without_entry(error: BaseException) -> BaseException:
-    """Take `_host_call` itself off the traceback: it is no frame of the program's."""
+    """Take the entry point off the traceback: it is no frame of the program's."""
     entry = error.__traceback__
-    if entry is not None and entry.tb_frame.f_code is _entry_code and entry.tb_next is not None:
-        return error.with_traceback(entry.tb_next)
+    if entry is not None and entry.tb_next is not None:
+        code = entry.tb_frame.f_code
+        if code is _entry_code or code.co_filename == _ENTRY_FILE:
+            return error.with_traceback(entry.tb_next)
     return error
 
 

@@ -90,6 +90,7 @@ class _Late:
     """What upper layers provide: see `_raised`, `_mirror` and `_table`."""
 
     raise_guest: Callable[[Any], Any]  # (proxy of an exception) -> raises
+    raise_plain: Callable[[Frame, int], Any]  # one that the core described -> raises
     unknown: Callable[[Any], Any]  # (proxy of an unclassified type's object) -> the object
     class_object: Callable[[int, Any], Any]  # (number, proxy of a class) -> the class
     subvalue: Callable[[int, Any, Any], Any]  # (number, value, proxy) -> a subclass's value
@@ -340,6 +341,8 @@ def _take_linked(frame: Frame, word: int) -> Any:
 def _take_other(frame: Frame, word: int) -> Any:
     tag = word & 255
     if tag == ERROR:
+        if word != ERROR:
+            return late.raise_plain(frame, word >> 8)
         proxy = adopt(frame, frame.ints[1])
         frames.append(frame)
         try:

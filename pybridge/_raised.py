@@ -26,6 +26,8 @@ from _weakref import ref as _ref
 from pybridge import _guest, _kinds
 from pybridge._convert import ERROR, fallbacks, late, put, take
 from pybridge._core import lib
+from pybridge._described import GUEST as _GUEST
+from pybridge._described import note_class, note_place
 from pybridge._errors import ConversionError
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import Handle, adopt, adopt_alone, release
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 
     from pybridge._convert import Encoder
 
-_GUEST = "__pybridge_guest__"
 FROM_C = "__pybridge_from_c__"  # on an exception that a host function raised to C: _lowlevel
 _TEXT = "__pybridge_text__"
 _MOST_LINKS = 50  # exceptions converted for one that is raised: causes, contexts, groups
@@ -119,14 +120,19 @@ def _pattern() -> Any:
 
 
 def _traceback(
-    entries: tuple[tuple[str, int, str, str, int], ...], inner: types.TracebackType | None
+    entries: tuple[tuple[str, int, str, str, int, int, int], ...],
+    inner: types.TracebackType | None,
 ) -> types.TracebackType | None:
     """Host traceback entries for guest frames, in front of `inner`."""
-    for filename, lineno, name, line, first in reversed(entries):
-        _remember(filename, lineno, line)
+    for filename, lineno, name, line, first, code, instruction in reversed(entries):
+        if line:
+            _remember(filename, lineno, line)
         # At no instruction, else newer hosts show the position of that instead of the line.
         frame = _shown.get((filename, name, first)) or _frame_new(filename, name, first)
-        inner = types.TracebackType(inner, frame, -1, max(lineno, 1))
+        lineno = max(lineno, 1)
+        inner = types.TracebackType(inner, frame, -1, lineno)
+        if code:
+            note_place(code, instruction, frame, lineno)
     return inner
 
 
@@ -147,7 +153,7 @@ def _remember(filename: str, lineno: int, line: str) -> None:
     """Let the host print a line of code that is in no file."""
     import linecache
 
-    if not line or linecache.getline(filename, lineno).strip():
+    if linecache.getline(filename, lineno).strip():
         return
     known = linecache.cache.get(filename)
     lines = list(known[2]) if known is not None and len(known) == 4 else []
@@ -256,6 +262,8 @@ def to_host(proxy: Any, known: dict[int, Any] | None = None) -> BaseException:
     else:
         exc = _made(_host_class(d.classes), d)
         setattr(exc, _GUEST, proxy)
+        if d.text is None and not d.attributes:
+            note_class(type(exc), proxy)
     known[proxy._pybridge_handle] = proxy, exc
     exc = exc.with_traceback(_traceback(d.entries, exc.__traceback__))
     if d.host is None or d.guests:

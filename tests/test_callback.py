@@ -4,6 +4,7 @@
 import functools
 import gc
 import threading
+import traceback
 import weakref
 
 import children
@@ -522,6 +523,141 @@ def test_a_guest_atexit_function_may_call_the_host():
         """
     )
     assert result.out == "called 5\n"
+
+
+# ---- hot functions: numbers in registers ---------------------------------------------------
+
+HOT = 40  # calls; more than the core needs to take a function for hot
+NUMBERS = [
+    (1.5,), (-0.0,), (float("inf"),), (0,), (-7,), (1 << 31,), (-(1 << 63),), ((1 << 63) - 1,),
+    (1.5, 2.5), (3, 4), (-(1 << 40), 1), (1 << 63,), (1 << 100, 2), (1, 2.5), (2.5, 1),
+    (True,), (False, True), (1, True), (None,), (1, None), ("x",), (), (1, 2, 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("args", NUMBERS, ids=repr)
+def test_arguments_of_a_hot_function_are_what_they_are(make, args):
+    seen = []
+    many = make("lambda f, args, n: [f(*args) for _ in range(n)]")
+
+    def f(*arguments):
+        seen.append(arguments)
+        return len(arguments)
+
+    assert list(many(f, args, HOT)) == [len(args)] * HOT
+    expected = [(type(a), repr(a)) for a in args]
+    assert all([(type(a), repr(a)) for a in arguments] == expected for arguments in seen)
+
+
+def test_results_of_a_hot_function_are_what_they_are(make):
+    results = [
+        0.5, -0.0, 3, -(1 << 63), (1 << 63) - 1, 1 << 63, -(1 << 63) - 1, 1 << 200, True, False,
+        None, "text", "x" * 10000, b"bytes", (1, (2.5, "a")), [1, 2], {"a": 1}, 2j,
+        make("Holder()"), make, [object()], tuple(range(500)),
+    ]  # fmt: skip
+    back = make("lambda f, i: [f(i) for _ in range(2)][1]")
+
+    def f(i):
+        return results[i]
+
+    for _ in range(HOT):
+        assert back(f, 2) == 3
+    for i, result in enumerate(results):
+        got = back(f, i)
+        assert got == result and type(got) is type(result) and repr(got) == repr(result)
+    assert back(f, 1) == 0 and str(back(f, 1)) == "-0.0"
+
+
+def test_many_hot_functions_share_the_entry_points(make):
+    many = make("lambda f, x, n: [f(x) for _ in range(n)][-1]")
+    functions = [lambda x, n=n: x + n for n in range(30)]
+    for _ in range(3):
+        for n, f in enumerate(functions):
+            assert many(f, 0.5, HOT) == 0.5 + n
+            assert many(f, 5, HOT) == 5 + n
+    two = make("lambda f, n: [f(i, i + 1) for i in range(n)][-1]")
+    for n in range(30):
+        assert two(lambda x, y, n=n: x * y + n, HOT) == (HOT - 1) * HOT + n
+
+
+class OwnError(Exception):
+    pass
+
+
+def test_an_exception_of_a_hot_function_is_the_same_object(make):
+    error = OwnError("now")
+    caught = make("lambda f, n: [f(float(i)) for i in range(n)]")
+
+    def f(x):
+        if x == HOT - 1:
+            raise error  # the line
+        return x
+
+    for _ in range(3):
+        with pytest.raises(OwnError) as info:
+            caught(f, HOT)
+        assert info.value is error
+        entries = traceback.extract_tb(error.__traceback__)
+        assert entries[-1].line == "raise error  # the line"
+        assert "entry" not in [entry.name for entry in entries]
+        error.__traceback__ = None
+
+
+def test_what_a_hot_function_raises_the_guest_can_catch(make):
+    tried = make("caught")
+
+    def f(x):
+        return 1 // x
+
+    for _ in range(HOT):
+        assert tried(f, 0)[0] == "ZeroDivisionError"
+        assert tried(f, 1) is None
+
+
+def test_a_hot_function_may_call_the_guest_and_be_called_in_there(make):
+    call = make("call")
+
+    def depth(n):
+        return 0 if n == 0 else 1 + call(depth, n - 1)
+
+    for _ in range(HOT):
+        assert depth(5) == 5
+
+    def endless(x):
+        return call(endless, x + 1.0)
+
+    for _ in range(3):
+        with pytest.raises(RecursionError):
+            call(endless, 0.0)
+    assert depth(5) == 5
+
+
+def test_a_hot_function_on_several_threads_of_the_guest(make):
+    source = """
+def on_threads(f, threads, n):
+    import threading
+    sums = [0.0] * threads
+    def run(i):
+        for k in range(n):
+            sums[i] += f(float(i))
+    all = [threading.Thread(target=run, args=(i,)) for i in range(threads)]
+    for t in all: t.start()
+    for t in all: t.join()
+    return sums
+"""
+    names = pybridge.eval("{}")
+    pybridge.exec(source, names)
+    assert list(names["on_threads"](lambda x: x + 1.0, 4, 500)) == [
+        500.0 * (i + 1) for i in range(4)
+    ]
+
+
+def test_hot_functions_are_freed(make, leakfree):
+    many = make("lambda f, x: [f(x) for _ in range(%d)][-1]" % HOT)
+    for n in range(50):
+        assert many(lambda x, n=n: x + n, 1.0) == n + 1
+        assert many(lambda x, n=n: (x, [n]), 1)[0] == 1
+        assert make("caught")(lambda x: 1 // 0, 1)[0] == "ZeroDivisionError"
 
 
 # ---- what a failed callback leaves behind --------------------------------------------------

@@ -23,7 +23,8 @@ ORDER = [
     # handles and cells
     "_kinds", "_release", "_frame", "_identity", "_handle", "_texts", "_convert", "_names",
     # objects
-    "_iterate", "_guest", "_table", "_linked", "_values", "_raised", "_operators",
+    "_iterate", "_guest", "_table", "_linked", "_values", "_described", "_raised",
+    "_operators",
     "_inspected", "_proxy", "_methods", "_metatype", "_bound", "_ownclasses",
     "_mirrorclass", "_mirror", "_derived", "_module", "_sequences", "_items",
     "_callback", "_hostasked", "_hostclass", "_hostderive", "_frames", "_streams", "_warned",

@@ -493,6 +493,164 @@ def test_exception_groups(make, arrive, guest_version):
     assert raised(group, fail).exceptions[0] is inner
 
 
+# ---- exceptions that the core describes ---------------------------------------------------
+
+PLAINLY = """
+def fails(cls, *args):
+    raise cls(*args)
+
+def two_lines(n):
+    if n % 2:
+        raise ValueError(n)
+    raise ValueError(n)
+
+def deep(n):
+    if n == 0:
+        raise KeyError("deep")
+    deep(n - 1)
+
+def linked(cause):
+    try:
+        raise KeyError(1)
+    except KeyError:
+        if cause is None:
+            raise ValueError(2) from None
+        elif cause:
+            raise ValueError(2) from OSError(3)
+        raise ValueError(2)
+
+def noted():
+    e = ValueError("with a note")
+    e.attribute = 5
+    raise e
+
+kept = ValueError("kept")
+
+def again():
+    raise kept
+
+class Sub(ValueError):
+    pass
+"""
+PLAIN_ARGUMENTS = [
+    (), ("no",), ("",), ("Zeichen \u20ac \ud800",), ("x" * 10000,), (5,), (-1 << 80,), (2.5,),
+    (True,), (None,), ("a", 1), ("a", 1, 2.5), ("a", 1, 2, 3), (b"bytes",), ((1, 2),), ([1],),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def plainly(guest):
+    names = pybridge.eval("{'__name__': 'plainly'}")
+    pybridge.exec(PLAINLY, names)
+    return names
+
+
+def reported(error):
+    entries = [
+        e
+        for e in traceback.extract_tb(error.__traceback__)
+        if os.sep + "pybridge" + os.sep not in e.filename  # shown on a CPython host
+    ]
+    text = traceback.format_exception_only(type(error), error)
+    return "".join([*traceback.format_list(entries), *text])
+
+
+@pytest.mark.parametrize("args", PLAIN_ARGUMENTS, ids=lambda args: repr(args)[:30])
+def test_an_exception_that_is_met_again_is_what_it_was(plainly, args):
+    def f():
+        return raised(plainly["fails"], ValueError, *args)
+
+    first = f()
+    for _ in range(3):
+        error = f()
+        assert type(error) is ValueError and repr(error.args) == repr(args) == repr(first.args)
+        assert [type(a) for a in error.args] == [type(a) for a in args]
+        assert reported(error) == reported(first)
+        assert error is not first and error.__cause__ is None and error.__context__ is None
+
+
+def test_each_line_that_raises_is_shown(plainly):
+    for n in range(8):
+        error = raised(plainly["two_lines"], n)
+        assert error.args == (n,)
+        assert traceback.extract_tb(error.__traceback__)[-1].lineno == (7 if n % 2 else 8)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 10, 22, 23, 24, 25, 100])
+def test_tracebacks_of_any_length_are_whole(plainly, depth):
+    for _ in range(3):
+        error = raised(plainly["deep"], depth)
+        names = [entry.name for entry in traceback.extract_tb(error.__traceback__)]
+        assert (
+            names[-depth - 1 :] == ["deep"] * (depth + 1) and names.count("deep") == depth + 1
+        )
+
+
+def test_links_notes_and_attributes_still_come_with_it(plainly, guest_version):
+    for _ in range(3):
+        error = raised(plainly["linked"], None)
+        assert error.__suppress_context__ and type(error.__context__) is KeyError
+        error = raised(plainly["linked"], True)
+        assert type(error.__cause__) is OSError and type(error.__context__) is KeyError
+        error = raised(plainly["linked"], False)
+        assert error.__cause__ is None and error.__context__.args == (1,)
+        error = raised(plainly["noted"])
+        assert error.attribute == 5
+        assert type(raised(plainly["fails"], pybridge.eval("ValueError"), "x")) is ValueError
+        assert type(raised(plainly["fails"], plainly["Sub"], "x")).__name__ == "Sub"
+
+
+def test_an_exception_that_the_guest_keeps_goes_back_as_itself(plainly, make):
+    same = make("lambda a, b: a is b")
+    for _ in range(3):
+        assert same(raised(plainly["again"]), plainly["kept"])
+        assert make("caught")(plainly["again"]).args == ("kept",)
+
+
+def test_what_the_host_was_handling_is_the_context(plainly):
+    for _ in range(3):
+        try:
+            try:
+                raise LookupError("first")
+            except LookupError as first:
+                handled = first
+                plainly["fails"](ValueError, "second")
+        except ValueError as error:
+            assert error.__context__ is handled
+        assert raised(plainly["fails"], ValueError, "third").__context__ is None
+
+
+def test_exceptions_met_again_leave_nothing_behind(plainly, leakfree):
+    for _ in range(100):
+        raised(plainly["fails"], ValueError, "no")
+        raised(plainly["fails"], KeyError)
+        raised(plainly["fails"], TypeError, 1, 2.5)
+
+
+def test_an_exception_of_a_c_function_is_described_too(make):
+    sqrt = pybridge.import_module("math").sqrt
+    for _ in range(3):
+        error = raised(sqrt, -1.0)
+        assert type(error) is ValueError and len(error.args) == 1
+        ours = [
+            e.name
+            for e in traceback.extract_tb(error.__traceback__)
+            if "pybridge" not in e.filename
+        ]
+        assert ours == ["raised"]
+
+
+def test_code_that_is_made_again_and_again_shows_its_own_lines():
+    """The addresses of code objects are used again, but not of those that the host knows."""
+    for n in range(200):
+        names = {}
+        pybridge.exec("\n" * n + f"def f{n}(): raise ValueError({n})", names)
+        for _ in range(2):
+            error = raised(names[f"f{n}"])
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            assert (last.name, last.lineno, error.args) == (f"f{n}", n + 1, (n,))
+
+
 # ---- tracebacks --------------------------------------------------------------------------
 
 
@@ -505,7 +663,15 @@ def test_the_traceback_shows_host_and_guest_frames_in_order_with_their_lines(mak
 
     error = raised(make("call"), host_outer)
     names = [entry.name for entry in traceback.extract_tb(error.__traceback__)]
-    ours = ("take", "_take_other", "_raise_guest", "__call__", "call_handle", "_host_call")
+    ours = (
+        "take",
+        "_take_other",
+        "_raise_guest",
+        "_raise",
+        "__call__",
+        "call_handle",
+        "_host_call",
+    )
     names = [n for n in names if n not in ours]  # shown on a CPython host
     assert names == ["raised", "call", "host_outer", "call", "host_inner"]
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))

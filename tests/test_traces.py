@@ -131,14 +131,19 @@ def test_iterating_over_a_list_of_numbers_is_a_load():
 
 
 def test_a_proxy_that_does_not_escape_is_not_allocated():
-    trace = traces.loop("""
-        import pybridge
-        make = pybridge.eval("type('Empty', (), {})")
-
-        def measured(n):
-            for _ in range(n):
+    for shift in (0, 2, 4):
+        trace = traces.loop(f"""
+            import pybridge
+            make = pybridge.eval("type('Empty', (), {{}})")
+            for _ in range({shift}):
                 make()
-    """)
+
+            def measured(n):
+                for _ in range(n):
+                    make()
+        """)
+        if "Weakref" not in trace.text():  # one proxy in eight begins a new chunk
+            break
     assert trace.calls == ONE_CALL, trace.text()
     assert trace.allocations == FRAME_LINK, trace.text()
 
@@ -158,6 +163,44 @@ def test_an_operator_on_a_guest_object_is_one_c_call():
     """)
     assert trace.calls == ONE_CALL, trace.text()
     assert trace.allocations == FRAME_LINK, trace.text()
+
+
+def test_a_callback_with_numbers_allocates_nothing_and_calls_no_c_function():
+    for kind, argument in (("ii", "range(30000)"), ("dd", "map(float, range(30000))")):
+        trace = traces.entry(
+            f"""
+            import pybridge
+            reduce = pybridge.import_module("functools").reduce
+
+            def add(x, y):
+                return x + y
+
+            def measured(n):
+                reduce(add, pybridge.eval("list({argument})"))
+        """,
+            f"pb_hot_{kind}0",
+        )
+        assert trace.calls == ["call_r"], trace.text()  # which thread this is
+        assert trace.allocations == [], trace.text()
+        assert trace.guards <= 25, trace.text()
+
+
+def test_a_guest_exception_that_is_caught_is_one_call_of_the_guest():
+    trace = traces.loop("""
+        import pybridge
+        names = {}
+        pybridge.exec("def fail(): raise ValueError('no')", names)
+        fail = names["fail"]
+
+        def measured(n):
+            for _ in range(n):
+                try:
+                    fail()
+                except ValueError:
+                    pass
+    """)
+    assert trace.calls.count("call_release_gil_i") == 1, trace.text()
+    assert not [call for call in trace.calls if "assembler" in call], trace.text()
 
 
 def test_the_parser_takes_the_body_after_the_last_label():

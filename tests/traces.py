@@ -24,13 +24,16 @@ import re
 import tempfile
 import textwrap
 from pathlib import Path
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import children
 
 _TRACE = re.compile(
     r"# Loop \d+ \(measured;.*?\) : loop with \d+ ops\n(?P<body>.*?)--end of the loop--",
     re.DOTALL,
+)
+_ENTRY = (
+    r"# Loop \d+ \(cffi_call_python pybridge._core.%s\)[^\n]*\n(?P<body>.*?)--end of the loop--"
 )
 _OPERATION = re.compile(r"(?:\+\d+: )?(?:[a-z]\d+ = )?(?P<name>[a-z_0-9]+)\(")
 # PyPy looks for signals and finalizers every so often; the loop that is being traced then has
@@ -69,6 +72,15 @@ class Trace(NamedTuple):
 
 def loop(snippet: str, n: int = 30000) -> Trace:
     """The last loop compiled for the snippet's `measured`, run n times round."""
+    return _compiled(snippet, n, parse)
+
+
+def entry(snippet: str, name: str, n: int = 30000) -> Trace:
+    """What C's calls of entry point `name` of the host run, as compiled first."""
+    return _compiled(snippet, n, lambda log: parse_entry(log, name))
+
+
+def _compiled(snippet: str, n: int, parse: Callable[[str], Trace]) -> Trace:
     text = textwrap.dedent(snippet)
     for attempt in range(_TRIES):
         # PyPy counts jumps between two looks: a few more shift them out of the recording.
@@ -87,11 +99,21 @@ def log(snippet: str) -> str:
         return file.read_text(errors="replace")
 
 
+def parse_entry(log: str, name: str) -> Trace:
+    """The trace of an entry point in a log."""
+    found = re.search(_ENTRY % re.escape(name), log, re.DOTALL)
+    assert found, f"PyPy compiled no {name}"
+    return _trace(["label()", *found.group("body").splitlines()])
+
+
 def parse(log: str) -> Trace:
     """The last loop of `measured` in a log."""
     found = list(_TRACE.finditer(log))
     assert found, "PyPy compiled no loop of measured()"
-    lines = found[-1].group("body").splitlines()
+    return _trace(found[-1].group("body").splitlines())
+
+
+def _trace(lines: list[str]) -> Trace:
     labels = [i for i, line in enumerate(lines) if "label(" in line]
     body = [line for line in lines[labels[-1] + 1 :] if "debug_merge_point" not in line]
     matches = [(_OPERATION.match(line), line) for line in body]

@@ -16,6 +16,12 @@
  * arguments are the host's from when it has read them (`given` is 0 then); until that they
  * are dropped here.
  *
+ * Hot functions.  A call with one or two numbers, of a function that was called a few times
+ * before, passes them in registers to an entry point of the host's that takes just these (step
+ * 2 is left out), and a result that is a number is in the first cell.  There are a few such
+ * entry points for each combination, because PyPy compiles each of its own, and two functions
+ * that share one are slower.  The frame is there all the same, for other results.
+ *
  * All state is protected by the guest GIL.
  */
 #include <stdlib.h>
@@ -29,7 +35,7 @@ typedef struct callback_frame {
 
 /* Numbers that no host object has: _AGAIN and _LIMIT in pybridge/_callback.py. */
 static const int64_t HOST_FAILED = INT64_MAX, HOST_LIMIT = INT64_MAX - 1,
-    HOST_SETTLE = INT64_MAX - 2;
+    HOST_SETTLE = INT64_MAX - 2, HOST_HOT = INT64_MAX - 3;
 
 static callback_frame *free_frames;
 static int64_t frames_made;
@@ -59,20 +65,22 @@ static callback_frame *frame_get(void)
 
 static callback_frame *parked_frames;
 
-/* Take up to `most` idle frames out of use, so that the host may work on its half of them:
- * their indices.  Until the second function puts them back callbacks use other frames. */
+/* Take idle frames out of use, so that the host may work on its half of them: the indices of
+ * those below `most`, of which it has a half.  Until the second function puts them back callbacks
+ * use other frames. */
 int64_t pb_callback_frames_park(int64_t *indices, int64_t most)
 {
     int64_t refused = 0, n = 0;
     pb_thread *t = pb_attach(&refused);
     if (t == NULL)
         return 0;
-    while (free_frames != NULL && n < most) {
+    while (free_frames != NULL) {
         callback_frame *f = free_frames;
         free_frames = f->next;
         f->next = parked_frames;
         parked_frames = f;
-        indices[n++] = f->frame.index;
+        if (f->frame.index < most)
+            indices[n++] = f->frame.index;
     }
     pb_detach(t);
     return n;
@@ -119,6 +127,75 @@ failed:
     return -1;
 }
 
+/* ---- hot functions ---- */
+
+enum { HOT_AFTER = 16, HOT_POOL = 4 };          /* calls; entry points of a kind */
+typedef enum { NOT_HOT = -1, D, DD, I, II, HOT_KINDS } hot_kind;
+static unsigned char hot_ready[HOT_KINDS][HOT_POOL];
+
+typedef union number { double d; int64_t i; } number_of;
+
+/* ORDER HOT: host.h, pybridge/_callback.py */
+static int (*const hot_d[])(double, int64_t, intptr_t) = {pb_hot_d0, pb_hot_d1, pb_hot_d2, pb_hot_d3};
+static int (*const hot_dd[])(double, double, int64_t, intptr_t) = {pb_hot_dd0, pb_hot_dd1, pb_hot_dd2, pb_hot_dd3};
+static int (*const hot_i[])(int64_t, int64_t, intptr_t) = {pb_hot_i0, pb_hot_i1, pb_hot_i2, pb_hot_i3};
+static int (*const hot_ii[])(int64_t, int64_t, int64_t, intptr_t) = {pb_hot_ii0, pb_hot_ii1, pb_hot_ii2, pb_hot_ii3};
+
+static inline int read_int(pb_obj o /*borrowed*/, number_of *x)
+{
+    int overflow = 0;
+    if (PB_LIKELY(pb_int_small(o, &x->i)))
+        return 1;
+    x->i = G.PyLong_AsLongLongAndOverflow(o, &overflow);
+    return !overflow;
+}
+
+/* Are these arguments numbers that an entry point takes? */
+static inline hot_kind hot_arguments(const pb_obj *args, int64_t nargs, number_of *x)
+{
+    if (nargs != 1 && nargs != 2)
+        return NOT_HOT;
+    const pb_obj type = &args[0]->type->head;
+    if (nargs == 2 && &args[1]->type->head != type)
+        return NOT_HOT;
+    if (type == G.PyFloat_Type) {
+        x[0].d = ((const pb_float *)args[0])->value;
+        x[1].d = nargs == 2 ? ((const pb_float *)args[1])->value : 0;
+        return nargs == 2 ? DD : D;
+    }
+    if (type != G.PyLong_Type || !read_int(args[0], &x[0]) || (nargs == 2 && !read_int(args[1], &x[1])))
+        return NOT_HOT;
+    return nargs == 2 ? II : I;
+}
+
+/* Without the guest GIL. */
+static int hot_call(hot_kind kind, int entry, const number_of *x, int64_t number, pb_frame *f)
+{
+    const intptr_t frame = (intptr_t)f;
+    switch (kind) {
+    case D:
+        return hot_d[entry](x[0].d, number, frame);
+    case DD:
+        return hot_dd[entry](x[0].d, x[1].d, number, frame);
+    case I:
+        return hot_i[entry](x[0].i, number, frame);
+    default:
+        return hot_ii[entry](x[0].i, x[1].i, number, frame);
+    }
+}
+
+/* Which entry point of each kind is this function's, or NOT_HOT. */
+static inline int hot_entry(pb_host_function *function)
+{
+    static int next;
+    if (PB_UNLIKELY(function->calls < HOT_AFTER)) {
+        if (++function->calls < HOT_AFTER)
+            return NOT_HOT;
+        function->entry = (short)(next++ % HOT_POOL);
+    }
+    return function->entry;
+}
+
 /* What the host left in the frame. new, or NULL with an error set */
 static pb_obj take_answer(pb_frame *f)
 {
@@ -163,13 +240,58 @@ static int host_allows(pb_frame *f)
     return used < pb_state.host_stack - ROOM;
 }
 
+/* The answer of a hot function: new, or NULL with an error set */
+static pb_obj take_plain(const pb_frame *f, int tag)
+{
+    const number_of x = {.i = f->base[1]};
+    switch (tag) {
+    case PB_FLOAT:
+        return G.PyFloat_FromDouble(x.d);
+    case PB_INT:
+        return G.PyLong_FromLongLong(x.i);
+    case PB_NONE:
+        return pb_dup(G._Py_NoneStruct);
+    default:
+        return pb_dup(tag == PB_TRUE ? G._Py_TrueStruct : G._Py_FalseStruct);
+    }
+}
+
+/* Steps 2 to 4, to the end outside: a negative number when the host failed, the tag of a plain
+ * answer whose number is in the first cell, or 0, for what is in the cells.  Or ARGUMENTS_FAILED,
+ * inside, with an error set. */
+enum { ARGUMENTS_FAILED = -2 };
+
+static int call_host(pb_host_function *function, pb_frame *f, const pb_obj *args, int64_t nargs,
+                     pb_obj names, pb_outside *outside)
+{
+    int64_t nkeywords = 0, number = function->tag - 1;
+    number_of x[2] = {{0}, {0}};
+    hot_kind kind = names == NULL ? hot_arguments(args, nargs, x) : NOT_HOT;
+    int entry = kind == NOT_HOT ? NOT_HOT : hot_entry(function);
+
+    if (entry == NOT_HOT) {
+        if (give_arguments(f, args, nargs, names, &nkeywords) != 0)
+            return ARGUMENTS_FAILED;
+        (void)pb_step_out(outside);
+        return host_call(f, number, nargs, nkeywords);
+    }
+    f->given = 0;
+    (void)pb_step_out(outside);
+    if (PB_UNLIKELY(!hot_ready[kind][entry])) {     /* the host makes it for its first function */
+        if (host_call(f, HOST_HOT, kind, entry) != 0)
+            return -1;
+        hot_ready[kind][entry] = 1;
+    }
+    return hot_call(kind, entry, x, number, f);
+}
+
 pb_obj pb_callback_run(pb_obj self, const pb_obj *args, size_t nargsf, pb_obj names)
 {
-    int64_t nargs = (int64_t)(nargsf & ~PB_ARGUMENTS_OFFSET), nkeywords = 0, number = pb_hostobj_number(self);
     pb_outside outside;
     pb_obj out = NULL;
+    pb_thread *t = &pb_me;
 
-    if (number < 0) {
+    if (((pb_host_function *)self)->tag == 0) {
         G.PyErr_SetString(*G.PyExc_ReferenceError, "no host function is behind this object");
         return NULL;
     }
@@ -181,7 +303,7 @@ pb_obj pb_callback_run(pb_obj self, const pb_obj *args, size_t nargsf, pb_obj na
         G.PyErr_SetString(*G.PyExc_RecursionError, "too little stack is left on this thread to call the host");
         return NULL;
     }
-    if (PB_UNLIKELY(pb_interrupted) && &pb_me == pb_main_thread && pb_signals_check() != 0)
+    if (PB_UNLIKELY(pb_interrupted) && t == pb_main_thread && pb_signals_check() != 0)
         return NULL;                            /* it is the guest's to know of, not the callee's */
     callback_frame *cf = frame_get();
     if (cf == NULL)
@@ -191,32 +313,31 @@ pb_obj pb_callback_run(pb_obj self, const pb_obj *args, size_t nargsf, pb_obj na
         G.PyErr_SetString(*G.PyExc_RecursionError, "the host's recursion limit is reached");
         goto done;
     }
-    if (give_arguments(f, args, nargs, names, &nkeywords) != 0)
-        goto done;
     pb_dup(self);                               /* the guest may drop it during the call */
-    pb_thread *t = pb_step_out(&outside);
-    int failed = host_call(f, number, nargs, nkeywords);
-    if (PB_UNLIKELY(failed)) {
+    int answer = call_host((pb_host_function *)self, f, args, (int64_t)(nargsf & ~PB_ARGUMENTS_OFFSET), names, &outside);
+    if (PB_UNLIKELY(answer < 0)) {
+        if (answer == ARGUMENTS_FAILED)
+            goto drop;
         pb_step_in(t, &outside);
         pb_ungive(f, 0, f->given);
         f->given = 0;
-        t = pb_step_out(&outside);
-        failed = host_call(f, HOST_FAILED, 0, 0);       /* what was it? */
+        (void)pb_step_out(&outside);
+        answer = host_call(f, HOST_FAILED, 0, 0);       /* what was it? */
     }
     pb_step_in(t, &outside);
-    if (failed)
-        pb_answer(f, PB_STOP, 0);
-    out = take_answer(f);
-    pb_drop(self);
+    if (answer < 0)
+        (void)pb_answer(f, PB_STOP, 0);
+    out = answer > 0 ? take_plain(f, answer) : take_answer(f);
     if (PB_UNLIKELY(pb_interrupted | pb_noticed) && t == pb_main_thread
         && ((pb_noticed && out != NULL && pb_signals_look() != 0) || (pb_interrupted && pb_signals_check() != 0))) {
         pb_xdrop(out);
         out = NULL;
     }
+drop:
+    pb_drop(self);
 done:
     pb_frame_shrink(f);
     cf->next = free_frames;
     free_frames = cf;
     return out;
 }
-

@@ -216,6 +216,14 @@ int pb_entry_set(int64_t number, pb_obj o /*borrowed*/);
 int pb_entry_keep(int64_t number, pb_obj o);
 
 /* ---- hostobj.c ---- */
+typedef struct pb_host_function {
+    pb_head head;
+    int64_t tag;                /* as of all host objects: see there */
+    pb_obj weak_references;
+    pb_vectorcall call;
+    pb_obj dict;
+    short calls, entry;         /* callback.c */
+} pb_host_function;
 int pb_hostobj_start(void);                              /* 0, or -1 with a guest error set */
 /* The number of the host object that `o` carries, or -1. */
 int64_t pb_hostobj_number(pb_obj o);

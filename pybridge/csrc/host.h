@@ -27,7 +27,8 @@
 
 /* ORDER TAGS: pybridge/_convert.py reads these names, give.c and take.c have the cases. */
 enum {
-    PB_ERROR,      /* payload: the guest exception, new */
+    PB_ERROR,      /* payload: the guest exception, new; length: 0, or the number of its class,
+                      and more cells follow (raised.c) */
     PB_NONE,
     PB_FALSE,
     PB_TRUE,
@@ -217,6 +218,7 @@ int64_t pb_context(pb_frame *f, intptr_t context, int enter);
 int64_t pb_kind_get(intptr_t type);
 void pb_kind_forget(int64_t number);
 int64_t pb_value_of(pb_frame *f, intptr_t handle);
+int64_t pb_error_plain(intptr_t exception);     /* raised.c */
 int64_t pb_host_new(pb_frame *f, int64_t number, int64_t kind, int64_t reuse);
 int64_t pb_export_set(pb_frame *f, intptr_t object, const pb_export *what);
 int64_t pb_host_class_set(pb_frame *f, int64_t number, intptr_t box, int watchable);
@@ -307,6 +309,23 @@ double pb_host_n0(int n, double *x, int64_t number);
 double pb_host_n1(int n, double *x, int64_t number);
 int pb_host_f0(double *in, intptr_t n, double *out, int64_t number);
 int pb_host_f1(double *in, intptr_t n, double *out, int64_t number);
+/* ORDER HOT: callback.c, pybridge/_callback.py */
+int pb_hot_d0(double x, int64_t number, intptr_t frame);
+int pb_hot_d1(double x, int64_t number, intptr_t frame);
+int pb_hot_d2(double x, int64_t number, intptr_t frame);
+int pb_hot_d3(double x, int64_t number, intptr_t frame);
+int pb_hot_dd0(double x, double y, int64_t number, intptr_t frame);
+int pb_hot_dd1(double x, double y, int64_t number, intptr_t frame);
+int pb_hot_dd2(double x, double y, int64_t number, intptr_t frame);
+int pb_hot_dd3(double x, double y, int64_t number, intptr_t frame);
+int pb_hot_i0(int64_t x, int64_t number, intptr_t frame);
+int pb_hot_i1(int64_t x, int64_t number, intptr_t frame);
+int pb_hot_i2(int64_t x, int64_t number, intptr_t frame);
+int pb_hot_i3(int64_t x, int64_t number, intptr_t frame);
+int pb_hot_ii0(int64_t x, int64_t y, int64_t number, intptr_t frame);
+int pb_hot_ii1(int64_t x, int64_t y, int64_t number, intptr_t frame);
+int pb_hot_ii2(int64_t x, int64_t y, int64_t number, intptr_t frame);
+int pb_hot_ii3(int64_t x, int64_t y, int64_t number, intptr_t frame);
 /* callbacks end */
 #endif
 

@@ -19,13 +19,7 @@ typedef struct host_object {
     pb_obj weak_references;
 } host_object;
 
-typedef struct host_function {
-    pb_head head;
-    int64_t tag;
-    pb_obj weak_references;
-    pb_vectorcall call;
-    pb_obj dict;
-} host_function;
+typedef pb_host_function host_function;
 
 static pb_type *object_type, *function_type, *memory_type, *meta_type;
 static pb_obj host_key, seen_key;       /* guest/support.py: _HOST, _SEEN */

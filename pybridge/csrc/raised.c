@@ -3,9 +3,175 @@
  * Errors as a tag: the pending guest exception moves into cell 0 of the frame as an owned
  * reference, so nothing is kept per thread and no second crossing can find a stale error.
  *
+ * Most errors are of builtin classes that add nothing to what every exception has, with a text
+ * or a number as the argument, and without links, notes and attributes.  Of these classes the
+ * host names those that it has met (pb_error_plain), and the core describes their exceptions
+ * itself.  PB_ERROR's length is the number of the class then, and there follow a cell with how
+ * many arguments and how many entries of the traceback there are, the arguments, and a cell for
+ * each entry: the address of its code object, and the instruction in it.  Any other exception
+ * the guest's half describes (guest/exceptions.py): length 0, and nothing follows.
+ *
  * Needs the guest GIL.
  */
 #include "core.h"
+
+/* ---- exceptions that the core describes ---- */
+
+enum { MOST_PLAIN = 32, MOST_ARGUMENTS = 3, MOST_ENTRIES = 24 };
+static const pb_type *plain[MOST_PLAIN];        /* of number i + 1 */
+static int64_t plain_used;
+/* Are an exception and a traceback's entry as below?  0 not looked yet, 1 yes, -1 no. */
+static int exception_layout, entry_layout;
+
+/* A BaseException: 3.11 put a word for notes before the traceback. */
+enum { DICT = 2, ARGS = 3, CONTEXT = 5, CAUSE = 6 };
+
+static const pb_obj *words_of(pb_obj exception)
+{
+    return (const pb_obj *)(const void *)exception;
+}
+
+static inline int after_notes(int word)
+{
+    return word + (G.minor >= 11);
+}
+
+static inline int is_linked(pb_obj exception)
+{
+    const pb_obj *words = words_of(exception);
+    return words[after_notes(CAUSE)] != NULL || words[after_notes(CONTEXT)] != NULL
+        || *(const char *)&words[after_notes(CAUSE) + 1] != 0;        /* __suppress_context__ */
+}
+
+/* A traceback's entry, the same from 3.9 to 3.14. */
+typedef struct entry {
+    pb_head head;
+    const struct entry *next;
+    pb_obj frame;
+    int last, line;             /* the instruction, in bytes; the line, or -1: not computed yet */
+} entry;
+
+static int attribute_is(pb_obj o, const char *name, pb_obj expected /*borrowed*/, int64_t number)
+{
+    pb_obj found = G.PyObject_GetAttrString(o, name);
+    int64_t value = -1;
+    int same;
+    if (found == NULL) {
+        G.PyErr_Clear();
+        return 0;
+    }
+    same = found == expected || (expected == NULL && &found->type->head == G.PyLong_Type
+                                 && pb_int_small(found, &value) && value == number);
+    pb_drop(found);
+    return same;
+}
+
+static int entry_check(pb_obj traceback /*borrowed*/)
+{
+    const entry *e = (const entry *)(const void *)traceback;
+    return attribute_is(traceback, "tb_frame", e->frame, 0) && attribute_is(traceback, "tb_lasti", NULL, e->last)
+        && attribute_is(traceback, "tb_next", e->next == NULL ? G._Py_NoneStruct : (pb_obj)(uintptr_t)e->next, 0);
+}
+
+/* `o` has no links, and is given some for a moment. */
+static int exception_check(pb_obj o /*borrowed*/)
+{
+    pb_obj other = G.PyObject_CallObject(*G.PyExc_RuntimeError, NULL);
+    int right = other != NULL && !is_linked(o) && attribute_is(o, "args", words_of(o)[ARGS], 0);
+    if (right) {
+        G.PyException_SetContext(o, pb_dup(other));     /* steals */
+        right = words_of(o)[after_notes(CONTEXT)] == other;
+        G.PyException_SetContext(o, NULL);
+        G.PyException_SetCause(o, pb_dup(other));       /* steals, and suppresses the context */
+        right = right && words_of(o)[after_notes(CAUSE)] == other;
+        G.PyException_SetCause(o, NULL);
+        right = right && is_linked(o);
+        (void)G.PyObject_SetAttrString(o, "__suppress_context__", G._Py_FalseStruct);
+        right = right && !is_linked(o);
+    }
+    G.PyErr_Clear();
+    pb_xdrop(other);
+    return right;
+}
+
+/* From now on the core describes what is of the class of `exception`: the class's number, or 0
+ * when it does not. */
+int64_t pb_error_plain(intptr_t exception)
+{
+    int64_t refused = 0, number = 0;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return 0;
+    pb_obj o = (pb_obj)exception;
+    if (exception_layout == 0)
+        exception_layout = exception_check(o) ? 1 : -1;
+    while (number < plain_used && plain[number] != o->type)
+        number++;
+    if (number == plain_used && exception_layout == 1 && number < MOST_PLAIN && !(o->type->flags & PB_TYPE_HEAP)
+        && !G.refcounts_by_call)
+        plain[plain_used++] = o->type;
+    number = number < plain_used ? number + 1 : 0;
+    pb_detach(t);
+    return number;
+}
+
+static inline int64_t plain_number(const pb_type *type)
+{
+    for (int64_t i = 0; i < plain_used; i++)
+        if (plain[i] == type)
+            return i + 1;
+    return 0;
+}
+
+static int is_scalar(pb_obj o)
+{
+    const pb_obj type = &o->type->head;
+    return type == G.PyUnicode_Type || type == G.PyLong_Type || type == G.PyFloat_Type
+        || type == G.PyBool_Type || o == G._Py_NoneStruct;
+}
+
+/* Its arguments and traceback from cell 1 on: 1, or 0 when the guest's half must do it. */
+static int describe(pb_frame *f, pb_obj exception)
+{
+    const pb_obj *words = words_of(exception);
+    int64_t at = 2, nargs, entries = 0;
+    if (is_linked(exception) || (words[DICT] != NULL && G.PyObject_Size(words[DICT]) != 0))
+        return 0;
+    nargs = G.PyTuple_Size(words[ARGS]);
+    if (nargs < 0 || nargs > MOST_ARGUMENTS)
+        return 0;
+    if (f->cells != f->base)
+        pb_frame_shrink(f);
+    f->text_used = 0;
+    f->given = 0;
+    for (int64_t i = 0; i < nargs; i++) {
+        pb_obj argument = G.PyTuple_GetItem(words[ARGS], i);        /* borrowed */
+        if (!is_scalar(argument))
+            return 0;
+        if (pb_give(f, &at, pb_dup(argument)) != 0) {
+            G.PyErr_Clear();
+            return 0;
+        }
+    }
+    pb_obj traceback = G.PyException_GetTraceback(exception);       /* new, or NULL */
+    const entry *e = (const entry *)(const void *)traceback;
+    if (PB_UNLIKELY(entry_layout == 0) && e != NULL)
+        entry_layout = entry_check(traceback) ? 1 : -1;
+    if (entry_layout < 0)
+        entries = MOST_ENTRIES;
+    for (; e != NULL && entries < MOST_ENTRIES; e = e->next) {
+        pb_obj code = G.PyFrame_GetCode(e->frame);                  /* new */
+        f->base[2 * at] = (int64_t)(intptr_t)code;
+        f->base[2 * at + 1] = e->last;
+        pb_drop(code);                                              /* the frame has it */
+        at++;
+        entries++;
+    }
+    pb_xdrop(traceback);                                            /* the exception has it */
+    f->base[2] = nargs;
+    f->base[3] = entries;
+    return e == NULL;
+}
 
 pb_obj pb_exception_take(void)
 {
@@ -40,5 +206,8 @@ int64_t pb_raised(pb_frame *f)
         G.PyErr_SetString(*G.PyExc_SystemError, "a guest function returned NULL without setting an exception");
         exception = pb_exception_take();
     }
-    return pb_answer(f, PB_ERROR, (int64_t)(intptr_t)exception);
+    int64_t number = plain_number(exception->type);
+    if (number != 0 && !describe(f, exception))
+        number = 0;
+    return pb_answer(f, PB_WORD(PB_ERROR, number), (int64_t)(intptr_t)exception);
 }

@@ -104,6 +104,18 @@ _BUILTIN_STR = {
 }
 
 _MOST_FRAMES = 1000
+_MOST_CODES = 2000
+_codes = {}  # by address: code objects of which the host knows, kept so that it stays true
+
+
+def _address_kept(code):
+    if id(code) not in _codes:
+        if len(_codes) >= _MOST_CODES:
+            return 0
+        _codes[id(code)] = code
+    return id(code)
+
+
 _files = {}
 
 
@@ -118,9 +130,9 @@ def _in_file(filename):
 
 
 def _frames(traceback, seen):
-    """(file, line number, name, source line if it is in no file, first line of the function),
-    from the outermost to the innermost, without those that the host has shown already: from
-    node `seen` on."""
+    """(file, line number, name, source line if it is in no file, first line of the function,
+    its code's address or 0, the instruction), from the outermost to the innermost, without
+    those that the host has shown already: from node `seen` on."""
     import linecache
 
     frames = []
@@ -134,8 +146,9 @@ def _frames(traceback, seen):
                 linecache.checkcache(filename)
                 line = linecache.getline(filename, traceback.tb_lineno, frame.f_globals)
             frames.append(
-                (filename, traceback.tb_lineno or 0, code.co_name, line, code.co_firstlineno)
-            )
+                (filename, traceback.tb_lineno or 0, code.co_name, line, code.co_firstlineno,
+                 _address_kept(code), traceback.tb_lasti)
+            )  # fmt: skip
         traceback = traceback.tb_next
     return tuple(frames)
 

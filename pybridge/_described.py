@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""Exceptions that the core describes (csrc/raised.c): of builtin classes, with texts or
+numbers as arguments, without links, notes and attributes.
+
+Most exceptions are such, and many are caught at once, so all of this is what one trace holds:
+class, arguments and traceback are in the frame's cells.  Of the guest's frames the core tells
+the address of the code object and the instruction.  What else a traceback shows of a function
+is told by the guest (`guest/exceptions.py`) the first time that an exception comes out of it,
+as is everything about exceptions that are met the first time.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from pybridge._convert import get, late
+from pybridge._core import lib
+from pybridge._frame import Frame, frames
+from pybridge._handle import adopt
+from pybridge._host import hidden, promote
+
+TYPE_CHECKING = False  # typing costs 20 ms at import
+if TYPE_CHECKING:
+    from typing import Any
+
+GUEST = "__pybridge_guest__"  # on a host exception: the guest's, which it stands for
+
+_MOST = 32  # csrc/raised.c: MOST_PLAIN
+_classes: list[Any] = [None] * (_MOST + 1)  # by the core's number
+# By the address of a guest code object, which the guest keeps: the frame that stands for it,
+# and the lines of the instructions that were met.
+_codes: dict[int, tuple[Any, dict[int, int]]] = {}
+_WITH_ATTRIBUTES = (
+    OSError, ImportError, SyntaxError, UnicodeError, StopIteration, SystemExit, AttributeError,
+    NameError,
+)  # fmt: skip
+_UNKNOWN: Any = object()
+
+
+def note_place(code: int, instruction: int, frame: Any, lineno: int) -> None:
+    """`frame` stands for the guest function whose code is at that address; the instruction is
+    on that line."""
+    known = _codes.get(code)
+    if known is None:
+        known = _codes[code] = frame, {}
+    known[1][instruction] = lineno
+
+
+def note_class(cls: Any, proxy: Any) -> None:
+    """The core may describe exceptions of this class, of which `proxy` is one that has no
+    attributes."""
+    if (
+        cls.__module__ == "builtins"
+        and cls not in _classes
+        and not issubclass(cls, _WITH_ATTRIBUTES)
+    ):
+        number = lib.pb_error_plain(proxy._pybridge_handle)
+        if number:
+            _classes[number] = cls
+
+
+@hidden
+def _raise(frame: Frame, number: int) -> Any:
+    """Raise the exception that the core left in `frame`, of the class of this number."""
+    ints = frame.ints
+    proxy = adopt(frame, ints[1])
+    error = _made(frame, ints, promote(_classes[number]))
+    frames.append(frame)
+    if error is None:
+        try:
+            return late.raise_guest(proxy)
+        finally:
+            del proxy  # on a CPython host its traceback would keep it
+    setattr(error, GUEST, proxy)
+    del proxy
+    try:
+        raise error
+    finally:
+        del error
+
+
+def _made(frame: Frame, ints: Any, cls: Any) -> BaseException | None:
+    """The host exception, or None if the guest must be asked."""
+    if cls is None:
+        return None
+    doubles = frame.doubles
+    n = ints[2]
+    args: tuple[Any, ...] = ()
+    at = 2
+    if n == 1:
+        x, at = get(frame, ints, doubles, 2)
+        args = (x,)
+    elif n:
+        for _ in range(n):
+            x, at = get(frame, ints, doubles, at)
+            args = (*args, x)
+    traceback = _entries(ints, at, ints[3])
+    if traceback is _UNKNOWN:
+        return None
+    return cls(*args).with_traceback(traceback)  # type: ignore[no-any-return]
+
+
+def _entries(ints: Any, at: int, n: int) -> Any:
+    """The traceback of the `n` entries from cell `at` on.  By recursion, because PyPy compiles
+    that with its caller, and a loop by itself."""
+    if n == 0:
+        return None
+    inner = _entries(ints, at + 1, n - 1)
+    known = _codes.get(ints[2 * at])
+    if known is None or inner is _UNKNOWN:
+        return _UNKNOWN
+    lineno = known[1].get(ints[2 * at + 1])
+    if lineno is None:
+        return _UNKNOWN
+    return TracebackType(inner, known[0], -1, lineno)
+
+
+late.raise_plain = _raise

@@ -155,6 +155,10 @@ def _object_rows(names: dict[str, Any]) -> dict[str, Callable[[int], None]]:
             except ValueError:
                 pass
 
+    def hand_over_lists(n: int) -> None:
+        for i in range(n):
+            same([i, i + 1, i + 2, i + 3, i + 4, i + 5, i + 6, i + 7, i + 8, i + 9])
+
     def text(characters: str) -> Callable[[int], None]:
         def round_trip(n: int) -> None:
             for _ in range(n // (len(characters) // 100 + 1) or 1):
@@ -170,6 +174,7 @@ def _object_rows(names: dict[str, Any]) -> dict[str, Callable[[int], None]]:
         "for x in a list": iterate_list,
         "for x in a generator": iterate_generator,
         "exception caught": catch,
+        "a list of 10 ints as an argument": hand_over_lists,
         "text, 10 there and back": text("abcdefghij"),
         "text, 1000 there and back": text("abcdefghij" * 100),
     }

@@ -40,6 +40,7 @@ GOALS: dict[str, float | None] = {
     "for x in a list": 0.3,
     "for x in a generator": 0.9,
     "exception caught": 2.0,
+    "a list of 10 ints as an argument": 3.0,
     "text, 10 there and back": None,
     "text, 1000 there and back": None,
     "Empty(), created and dropped": 1.5,

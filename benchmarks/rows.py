@@ -13,6 +13,11 @@ from typing import Any, Callable
 GUEST = """
 def f(x): return x
 
+def g(x, y=1): return x
+
+def call_with_name(h, n):
+    for _ in range(n): h(2.5, y=1)
+
 class Point:
     def __init__(self): self.x = 5
 
@@ -75,6 +80,20 @@ def make(native: bool) -> dict[str, Callable[[int], None]]:
         for _ in range(n):
             f(x)
 
+    g, call_with_name = names["g"], names["call_with_name"]
+
+    def call_with_keyword(n: int) -> None:
+        x = 2.5
+        for _ in range(n):
+            g(x, y=1)
+
+    def plain(x: float, y: int = 0) -> float:
+        return x
+
+    def call_back_with_keyword(n: int) -> None:
+        for _ in range(n // 1000 or 1):
+            call_with_name(plain, 1000)
+
     def read_attribute(n: int) -> None:
         total = 0
         for _ in range(n):
@@ -103,6 +122,8 @@ def make(native: bool) -> dict[str, Callable[[int], None]]:
         "sqrt(x)": call_sqrt,
         "math.sqrt(x)": call_module_sqrt,
         "f(x), a guest function": call_function,
+        "f(x, y=1), a guest function": call_with_keyword,
+        "callback with a keyword": call_back_with_keyword,
         "point.x, an int": read_attribute,
         "Empty(), created and dropped": create_and_drop,
         "callback from reduce": call_back,

@@ -32,6 +32,8 @@ GOALS: dict[str, float | None] = {
     "sqrt(x)": 1.0,
     "math.sqrt(x)": 1.0,
     "f(x), a guest function": 0.85,
+    "f(x, y=1), a guest function": None,
+    "callback with a keyword": None,
     "point.x, an int": 1.0,
     "o.m(1)": 1.15,
     "dict get": 0.7,

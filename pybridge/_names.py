@@ -50,7 +50,7 @@ def interned_names(names: tuple[str, ...]) -> int:
     for name in names:
         if not isinstance(name, str):
             raise TypeError("keywords must be strings")
-    handles = [interned(name) for name in names]
+    handles = [interned(str.__str__(name)) for name in names]  # of a class of the program's
     frame = frame_get()
     frame.grow(len(handles) + 2, 0)
     for i, handle in enumerate(handles):
@@ -66,16 +66,78 @@ def interned_names(names: tuple[str, ...]) -> int:
     return answer
 
 
+class _Node:
+    """Keyword names in their order: the handle of the guest's tuple, and by the next name what
+    follows.  For `f(x, y=1)`: all that a trace needs of the names is constant in it."""
+
+    __slots__ = ("handle", "more", "names")
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        self.handle = interned_names(names) if names else 0
+        self.more = module_dict()
+
+
+_root = _Node(())
+
+
+def _next(node: _Node, name: Any) -> _Node:
+    try:
+        return node.more[name]  # type: ignore[no-any-return]
+    except KeyError:
+        made = node.more[name] = _Node((*node.names, name))
+        return made
+
+
 def put_arguments(
     frame: Frame, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[int, int]:
     """Positional and keyword arguments as cells: how many, and the names' handle or 0."""
-    names = 0
-    if kwargs:
-        keys = tuple(kwargs)
-        names = interned_names(keys)
-        args = args + tuple([kwargs[key] for key in keys])
-    at = 0
-    for x in args:
+    n, m = len(args), len(kwargs)
+    if m == 0:
+        _put_positional(frame, args, n)
+        return n, 0
+    if m == 1:
+        (a,) = kwargs
+        if type(a) is str:  # another key would make the table an ordinary dict
+            node = _next(_root, a)
+            at = _put_positional(frame, args, n)
+            (x,) = kwargs.values()
+            put(frame, at, x)
+            return n + 1, node.handle
+    elif m == 2:
+        a, b = kwargs
+        if type(a) is str and type(b) is str:
+            node = _next(_next(_root, a), b)
+            at = _put_positional(frame, args, n)
+            x, y = kwargs.values()
+            put(frame, put(frame, at, x), y)
+            return n + 2, node.handle
+    elif m == 3:
+        a, b, c = kwargs
+        if type(a) is str and type(b) is str and type(c) is str:
+            node = _next(_next(_next(_root, a), b), c)
+            at = _put_positional(frame, args, n)
+            x, y, z = kwargs.values()
+            put(frame, put(frame, put(frame, at, x), y), z)
+            return n + 3, node.handle
+    names = interned_names(tuple(kwargs))
+    at = _put_positional(frame, args, n)
+    for x in kwargs.values():
         at = put(frame, at, x)
-    return len(args), names
+    return n + m, names
+
+
+def _put_positional(frame: Frame, args: tuple[Any, ...], n: int) -> int:
+    """One after the other up to three: PyPy compiles a loop by itself."""
+    at = 0
+    if n > 3:
+        for x in args:
+            at = put(frame, at, x)
+    elif n:
+        at = put(frame, 0, args[0])
+        if n > 1:
+            at = put(frame, at, args[1])
+            if n > 2:
+                at = put(frame, at, args[2])
+    return at

@@ -185,6 +185,23 @@ def test_a_callback_with_numbers_allocates_nothing_and_calls_no_c_function():
         assert trace.guards <= 25, trace.text()
 
 
+@pytest.mark.parametrize("call", ["g(2.5, y=1)", "g(y=1, x=2.5)", "g(2.5, 1, z=2.5)"])
+def test_keywords_make_no_dictionary(call):
+    trace = traces.loop(f"""
+        import pybridge
+        names = {{}}
+        pybridge.exec("def g(x, y=1, z=2): return x", names)
+        g = names["g"]
+
+        def measured(n):
+            for _ in range(n):
+                {call}
+    """)
+    assert trace.calls == ONE_CALL, trace.text()
+    assert trace.allocations == FRAME_LINK, trace.text()
+    assert trace.guards <= 40, trace.text()
+
+
 def test_a_guest_exception_that_is_caught_is_one_call_of_the_guest():
     trace = traces.loop("""
         import pybridge

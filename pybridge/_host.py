@@ -78,9 +78,13 @@ collect_step = getattr(gc, "collect_step", None)  # PyPy only
 
 
 def long_traces() -> None:
-    """Let PyPy compile loops of more operations than by default (6000), where an expression of
-    eight elements of a matrix does not fit in: what does not fit is compiled in pieces, which
-    pass each other allocated objects."""
+    """Let PyPy compile loops of more operations than by default (6000), where five calls, or an
+    expression of eight elements of a matrix, do not fit in: what does not fit is compiled in
+    pieces, which pass each other allocated objects.
+
+    `retrace_limit`, which would compile an inner loop anew for the way it is entered from the
+    outer one, is left at 0: PyPy 7.3.11 then fails an assertion of its compiler when a variable
+    has another type in the first turn (docs/performance.md)."""
     try:
         from pypyjit import set_param  # type: ignore[import-not-found]
     except ImportError:

@@ -19,6 +19,8 @@ from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import BASE, Frame, frame_of_callback
 from pybridge._host import hidden, module_dict
+from pybridge._keywords import caller
+from pybridge._keywords import note as note_names
 from pybridge._linked import settle_answer
 from pybridge._raised import guest_exception
 from pybridge._release import shared
@@ -34,10 +36,11 @@ _FLOAT: int = lib.PB_FLOAT
 
 
 _failed: dict[int, Any] = {}  # by thread
-_AGAIN = (1 << 63) - 1  # csrc/callback.c: HOST_FAILED, HOST_LIMIT, HOST_SETTLE, HOST_HOT
+_AGAIN = (1 << 63) - 1  # csrc/callback.c: HOST_FAILED, HOST_LIMIT, HOST_SETTLE...
 _LIMIT = _AGAIN - 1
 _SETTLE = _AGAIN - 2
 _HOT = _AGAIN - 3
+_NAMES_TOLD = _AGAIN - 4
 
 
 def _entry_failed(_: Any, error: Any, __: Any) -> None:
@@ -53,7 +56,7 @@ def _entry_failed(_: Any, error: Any, __: Any) -> None:
 @hidden
 def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
     frame = frame_of_callback(mem)
-    if number >= _HOT:
+    if number >= _NAMES_TOLD:
         if number == _SETTLE:
             settle_answer(frame)
             return 0
@@ -62,6 +65,9 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
             return 0
     if frame.keep is not None:
         frame.reset()
+    if number == _NAMES_TOLD:
+        note_names(nargs, _arguments(frame, mem.cells, 1, 0)[0][0])
+        return 0
     ints = mem.cells
     try:
         function = objects[number]
@@ -88,6 +94,8 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
                     result = function(a, b)
                 else:
                     result = function(a, b, c)
+        elif nkeywords < 0:  # names that the host was told
+            result = caller(-1 - nkeywords, nargs)(function, frame, mem)
         else:
             args, kwargs = _arguments(frame, ints, nargs, nkeywords)
             mem.given = 0

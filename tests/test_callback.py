@@ -660,6 +660,73 @@ def test_hot_functions_are_freed(make, leakfree):
         assert make("caught")(lambda x: 1 // 0, 1)[0] == "ZeroDivisionError"
 
 
+# ---- keywords: names that the host is told once --------------------------------------------
+
+
+def named(*args, **kwargs):
+    return args, tuple(kwargs.items())
+
+
+@pytest.mark.parametrize("n", range(5))
+@pytest.mark.parametrize(
+    "names",
+    ["a", "b a", "a b c", "a b c d", "self function", "frame mem at x0 x1 ints", "\u00e4"],
+)
+def test_keywords_of_the_same_call_site_arrive_each_time(make, n, names):
+    names = names.split()
+    positional = "".join([f"'p{i}', " for i in range(n)])
+    keywords = ", ".join([f"{name}=(k, '{name}')" for name in names])
+    site = make(f"lambda f, n: [f({positional}{keywords}) for k in range(n)]")
+    args = tuple([f"p{i}" for i in range(n)])
+    expected = [(args, tuple([(name, (k, name)) for name in names])) for k in range(HOT)]
+    assert list(site(named, HOT)) == expected
+    assert list(site(lambda *args, **kwargs: named(*args, **kwargs), HOT)) == expected
+
+
+def test_names_that_no_program_can_write_arrive_too(make):
+    site = make("lambda f, kwargs, n: [f(1, **kwargs) for _ in range(n)]")
+    for kwargs in ({"class": 1}, {"a b": 2, "": 3}, {"\ufb01": 4}, {"\ud800": 5}, {"print": 6}):
+        assert (
+            list(site(named, make("dict")(kwargs), HOT))
+            == [((1,), tuple(kwargs.items()))] * HOT
+        )
+
+
+def test_very_many_call_sites_with_keywords(make):
+    """More than the core remembers."""
+    for n in range(400):
+        site = make(f"lambda f, k: [f(a{n}=k, b{n % 7}=2.5) for _ in range(20)][-1]")
+        assert site(named, n) == ((), ((f"a{n}", n), (f"b{n % 7}", 2.5)))
+
+
+def test_wrong_keywords_are_the_hosts_type_error(make):
+    site = make("lambda f: [f(1, y=2) for _ in range(40)]")
+    count = []
+
+    def f(x, y):
+        count.append(y)
+        return x
+
+    assert len(site(f)) == 40 == len(count)
+    with pytest.raises(TypeError, match="y"):
+        site(lambda x: x)
+    with pytest.raises(TypeError, match="multiple values"):
+        make("lambda f: f(1, x=2)")(f)
+
+
+def test_large_results_of_calls_with_keywords(make):
+    """What a large result needed of the frame is forgotten before names are told."""
+    for n in range(60):
+        site = make(f"lambda f, k: [len(f(x{n}=k)) for _ in range(20)][-1]")
+        assert site(lambda n=n, **kwargs: (*range(1000), n), n) == 1001
+
+
+def test_arguments_by_keyword_that_nobody_keeps_are_released(make, leakfree):
+    site = make("lambda f, kind: [f(kind(), k=kind()) for _ in range(40)][-1]")
+    for _ in range(10):
+        assert site(lambda x, k: k is not x, make("Holder"))
+
+
 # ---- what a failed callback leaves behind --------------------------------------------------
 
 

@@ -35,7 +35,7 @@ typedef struct callback_frame {
 
 /* Numbers that no host object has: _AGAIN and _LIMIT in pybridge/_callback.py. */
 static const int64_t HOST_FAILED = INT64_MAX, HOST_LIMIT = INT64_MAX - 1,
-    HOST_SETTLE = INT64_MAX - 2, HOST_HOT = INT64_MAX - 3;
+    HOST_SETTLE = INT64_MAX - 2, HOST_HOT = INT64_MAX - 3, HOST_NAMES = INT64_MAX - 4;
 
 static callback_frame *free_frames;
 static int64_t frames_made;
@@ -108,6 +108,7 @@ static int give_argument(pb_frame *f, int64_t *at, pb_obj o /*borrowed*/)
     return number >= 0 ? pb_give_host(f, at, number, NULL) : pb_give(f, at, pb_dup(o));
 }
 
+/* `names`: NULL, or what is written before each of the last arguments, which are not counted. */
 static int give_arguments(pb_frame *f, const pb_obj *args, int64_t nargs, pb_obj names, int64_t *nkeywords)
 {
     int64_t at = 0;
@@ -125,6 +126,62 @@ static int give_arguments(pb_frame *f, const pb_obj *args, int64_t nargs, pb_obj
 failed:
     pb_ungive(f, 0, at);
     return -1;
+}
+
+/* ---- names of keywords ----
+ *
+ * A call site's names are one tuple, the same object each time.  A tuple that comes again is
+ * told to the host, and from then on the values are given alone.  The table holds it, so that no
+ * other can be at its address; a tuple that was made for one call only is soon replaced. */
+
+enum { SHAPES = 128, SHAPE_AFTER = 8, MOST_NAMED = 3 /* pybridge/_keywords.py: MOST */ };
+enum { TOLD = -1, TELLING = -2 };               /* instead of a count */
+typedef struct shape {
+    pb_obj names;               /* owned */
+    int64_t number;
+    int seen;
+} shape;
+static shape shapes[SHAPES];
+static int64_t shapes_told;
+
+/* The entry of a tuple that is told or is to be told now, or NULL. */
+static shape *shape_find(pb_obj names /*borrowed*/, int64_t nargs)
+{
+    shape *s = &shapes[((uintptr_t)names >> 4) % SHAPES];
+    if (s->seen == TOLD)
+        return s->names == names && nargs <= MOST_NAMED ? s : NULL;
+    if (s->seen == TELLING || nargs > MOST_NAMED || G.PyTuple_Size(names) > MOST_NAMED)
+        return NULL;
+    if (s->names != names) {
+        pb_xdrop(s->names);     /* a tuple of texts: no code runs */
+        s->names = pb_dup(names);
+        s->seen = 0;
+    }
+    return ++s->seen >= SHAPE_AFTER ? s : NULL;
+}
+
+/* Gives 0, or -1 when the host failed: outside then. */
+static int shape_tell(shape *s, pb_frame *f, pb_outside *outside)
+{
+    int64_t at = 0;
+    s->seen = TELLING;
+    s->number = shapes_told++;
+    f->text_used = 0;
+    if (pb_give(f, &at, pb_dup(s->names)) != 0) {
+        G.PyErr_Clear();
+        s->seen = 0;
+        return 0;
+    }
+    f->given = 0;
+    pb_thread *t = pb_step_out(outside);
+    if (host_call(f, HOST_NAMES, s->number, 0) != 0) {
+        s->seen = 0;            /* TELLING: nobody else has changed it */
+        return -1;
+    }
+    pb_step_in(t, outside);
+    t->turns--;                 /* no code of the program has run */
+    s->seen = TOLD;
+    return 0;
 }
 
 /* ---- hot functions ---- */
@@ -270,8 +327,16 @@ static int call_host(pb_host_function *function, pb_frame *f, const pb_obj *args
     int entry = kind == NOT_HOT ? NOT_HOT : hot_entry(function);
 
     if (entry == NOT_HOT) {
-        if (give_arguments(f, args, nargs, names, &nkeywords) != 0)
+        shape *s = names == NULL ? NULL : shape_find(names, nargs);
+        if (PB_UNLIKELY(s != NULL && s->seen != TOLD) && shape_tell(s, f, outside) != 0)
+            return -1;
+        if (s != NULL && s->seen == TOLD) {
+            if (give_arguments(f, args, nargs + G.PyTuple_Size(names), NULL, &nkeywords) != 0)
+                return ARGUMENTS_FAILED;
+            nkeywords = -1 - s->number;
+        } else if (give_arguments(f, args, nargs, names, &nkeywords) != 0) {
             return ARGUMENTS_FAILED;
+        }
         (void)pb_step_out(outside);
         return host_call(f, number, nargs, nkeywords);
     }

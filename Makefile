@@ -17,7 +17,7 @@ ENVIRONMENTS := $(HOST_PYTHON) tools/environments.py
 HOST := .venv-host/bin/python
 GUEST := $(CURDIR)/.venv-guest/bin/python
 
-.PHONY: help demo gallery test check docs format bench build system clean distclean
+.PHONY: help demo gallery test check docs format bench bench-all build system clean distclean
 .NOTPARALLEL:
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo 'make docs       build the site of docs/, warnings as errors'
 	@echo 'make format     rewrite the Python files as `make check` wants them'
 	@echo 'make bench      print the table of ratios to native CPython'
+	@echo 'make bench-all  main rows on CPythons, PyPy with numpy, execnet, rpyc and pybridge'
 	@echo 'make build      only set up and compile'
 	@echo 'make clean      remove what was compiled, cached and drawn'
 	@echo 'make distclean  clean, and remove the virtual environments'
@@ -66,6 +67,11 @@ bench: system
 	@$(ENVIRONMENTS) host guest
 	PYBRIDGE_PYTHON=$(GUEST) $(HOST) benchmarks/run.py $(ARGS)
 
+bench-all: system
+	@$(ENVIRONMENTS) host guest native bench
+	PYBRIDGE_PYTHON=$(GUEST) $(HOST) benchmarks/columns.py --pypy .venv-bench/bin/python \
+		$(if $(wildcard .venv-native),--native .venv-native/bin/python) $(ARGS)
+
 build: system
 	@$(ENVIRONMENTS) host guest
 
@@ -78,4 +84,4 @@ clean:
 	find . -path './.venv-*' -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv-host .venv-guest .venv-cphost .venv-tools .venv-docs .venv-gallery
+	rm -rf .venv-host .venv-guest .venv-cphost .venv-tools .venv-docs .venv-gallery .venv-bench .venv-native

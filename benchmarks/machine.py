@@ -14,12 +14,12 @@ from typing import Any
 
 RESULTS = Path(__file__).resolve().parent / "results"
 _VERSIONS = """
-import json, platform
+import json, platform, sys
 versions = {"python": platform.python_version()}
-for name in ("numpy", "scipy"):
+for name in sys.argv[1:]:
     try:
-        versions[name] = __import__(name).__version__
-    except ImportError:
+        versions[name] = str(__import__(name).__version__)
+    except (ImportError, AttributeError):
         pass
 print(json.dumps(versions))
 """
@@ -34,9 +34,11 @@ def environment() -> dict[str, str]:
     return env
 
 
-def versions(python: str) -> dict[str, str]:
-    """Of an interpreter and of its numpy and scipy."""
-    out = subprocess.run([python, "-c", _VERSIONS], check=True, stdout=subprocess.PIPE)
+def versions(python: str, *others: str) -> dict[str, str]:
+    """Of an interpreter and of its numpy, its scipy, and others."""
+    names = ("numpy", "scipy", *others)
+    command = [python, "-c", _VERSIONS, *names]
+    out = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     found: dict[str, str] = json.loads(out.stdout)
     return found
 

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """The measured loops.  The same text runs on native CPython and on the host.
 
-`make(native)` gives {row: function(n)}; each function does its operation n times in a plain
-`for` loop.  The loop itself is part of the figure on both sides, because it is part of the
+`make(side)` gives {row: function(n)}; each function does its operation n times in a plain
+`for` loop.  The loop itself is part of the figure on all sides, because it is part of the
 program.
 """
 
 from __future__ import annotations
 
+from array import array
 from typing import Any, Callable
+
+from sides import Side
 
 GUEST = """
 def f(x): return x
@@ -40,30 +43,15 @@ doubles = __import__("array").array("d", range(1000))
 """
 
 
-def _guest(native: bool) -> tuple[Any, Any, dict[str, Any]]:
-    names: dict[str, Any] = {}
-    if native:
-        import functools
-        import math
-
-        exec(GUEST, names)
-        return math, functools, names
-    import pybridge
-
-    pybridge.exec(GUEST, names)
-    return pybridge.import_module("math"), pybridge.import_module("functools"), names
-
-
-def make(native: bool) -> dict[str, Callable[[int], None]]:
-    """The rows, on this interpreter alone or through the bridge."""
-    math, functools, names = _guest(native)
+def make(side: Side) -> dict[str, Callable[[int], None]]:
+    """The rows, on one side: this interpreter alone, the bridge, or another process."""
+    if side.name == "cpyext":  # the host's own objects are no comparison
+        return number_rows(side)
+    names = side.run(GUEST)
+    math, functools = side.load("math"), side.load("functools")
     sqrt, f, point, Empty = math.sqrt, names["f"], names["point"], names["Empty"]
     reduce, numbers = functools.reduce, names["numbers"]
-    elements = names["doubles"]
-    if not native:
-        import pybridge
-
-        elements = pybridge.view(elements)
+    elements = side.view(names["doubles"])
 
     def call_sqrt(n: int) -> None:
         x = 2.5
@@ -117,7 +105,7 @@ def make(native: bool) -> dict[str, Callable[[int], None]]:
                 total += elements[i]
 
     return {
-        **native_rows(native),
+        **number_rows(side),
         **_object_rows(names),
         "sqrt(x)": call_sqrt,
         "math.sqrt(x)": call_module_sqrt,
@@ -182,7 +170,7 @@ def _object_rows(names: dict[str, Any]) -> dict[str, Callable[[int], None]]:
 
     def text(characters: str) -> Callable[[int], None]:
         def round_trip(n: int) -> None:
-            for _ in range(n // (len(characters) // 100 + 1) or 1):
+            for _ in range(n):
                 same(characters)
 
         return round_trip
@@ -198,10 +186,12 @@ def _object_rows(names: dict[str, Any]) -> dict[str, Callable[[int], None]]:
         "a list of 10 ints as an argument": hand_over_lists,
         "text, 10 there and back": text("abcdefghij"),
         "text, 1000 there and back": text("abcdefghij" * 100),
+        "text, 1M there and back": text("abcdefghij" * 100_000),
+        "text, 1M Cyrillic there and back": text("абвгдежзий" * 100_000),
     }
 
 
-def _array_rows(np: Any, special: Any) -> dict[str, Callable[[int], None]]:
+def _array_rows(side: Side, np: Any) -> dict[str, Callable[[int], None]]:
     """Elements of arrays and scalar calls as programs write them: the same on both sides."""
     a = np.arange(1000.0)
 
@@ -225,7 +215,7 @@ def _array_rows(np: Any, special: Any) -> dict[str, Callable[[int], None]]:
 
     ints, ten = np.arange(1000), np.arange(10.0)
     matrix = np.ones((1000, 4))
-    records = np.zeros(1000, [("kind", "u1"), ("count", "i4"), ("price", "f8")])
+    records = np.zeros(1000, side.sent([("kind", "u1"), ("count", "i4"), ("price", "f8")]))
     floats = [float(i) for i in range(100_000)]
     large = np.zeros(100_000)
 
@@ -267,15 +257,82 @@ def _array_rows(np: Any, special: Any) -> dict[str, Callable[[int], None]]:
 
     def list_to_array(n: int) -> None:
         for _ in range(n // 100_000 or 1):
-            np.array(floats)
+            np.array(side.sent(floats))
 
     def array_to_list(n: int) -> None:
         for _ in range(n // 100_000 or 1):
-            large.tolist()
+            side.fetched(large.tolist())
+
+    kept: dict[str, Any] = {}
+
+    def memory_there(n: int) -> None:
+        memory = kept.get("host") or kept.setdefault("host", array("d", bytes(80_000_000)))
+        for _ in range(n):
+            np.frombuffer(side.sent(memory))
+
+    def memory_back(n: int) -> None:
+        if "guest" not in kept:
+            kept["guest"] = np.zeros(10_000_000)
+        memory = kept["guest"]
+        if side.name == "rpyc":
+            for _ in range(n):
+                side.fetched(memory)
+        elif side.name == "bridge":
+            for _ in range(n):
+                side.view(memory)
+        else:
+            for _ in range(n):
+                memoryview(memory)
 
     def call_sqrt(n: int) -> None:
         for _ in range(n):
             np.sqrt(2.0)
+
+    return {
+        "a[i], a double of an array": read_elements,
+        "for x in a, an array": iterate,
+        "a[i] = a[i] * c": scale_elements,
+        "a[i], an int64": read_ints,
+        "a[i, j]": read_matrix,
+        "for row in a: row[j]": read_rows,
+        "two fields of a record": read_fields,
+        "x + x, 10 elements": add_ten,
+        "x.sum(), 10 elements": sum_ten,
+        "np.empty(1)": make_empty,
+        "list of floats to array, each": list_to_array,
+        "array to list, each": array_to_list,
+        "80 MB to the guest": memory_there,
+        "80 MB to the host": memory_back,
+        "np.sqrt(2.0)": call_sqrt,
+    }
+
+
+def number_rows(side: Side) -> dict[str, Callable[[int], None]]:
+    """What numpy and scipy do, as far as this side has them."""
+    try:
+        np = side.load("numpy")
+    except ImportError:
+        return {}
+    rows = _array_rows(side, np)
+    try:
+        special, quad = side.load("scipy.special"), side.load("scipy.integrate").quad
+    except ImportError:
+        return rows
+    rows.update(_special_rows(special))
+    rows.update(_native_rows(side, np, special))
+    rows["Nelder-Mead, a step"] = _minimum(side)
+    for name, f in (("cheap", _cheap), ("30 flops", _flops)):
+        rows[f"quad, {name}, a point"] = _integral(quad, f)
+        if side.name == "bridge":
+            import pybridge
+
+            f = pybridge.lowlevel(f, "double(double, void *)")
+        rows[f"quad, {name}, lowlevel"] = _integral(quad, f)
+    return rows
+
+
+def _special_rows(special: Any) -> dict[str, Callable[[int], None]]:
+    """Scalar calls as programs write them."""
 
     def call_jv(n: int) -> None:
         x = 0.7
@@ -292,41 +349,13 @@ def _array_rows(np: Any, special: Any) -> dict[str, Callable[[int], None]]:
         for _ in range(n):
             special.ndtr(x)
 
-    return {
-        "a[i], a double of an array": read_elements,
-        "for x in a, an array": iterate,
-        "a[i] = a[i] * c": scale_elements,
-        "a[i], an int64": read_ints,
-        "a[i, j]": read_matrix,
-        "for row in a: row[j]": read_rows,
-        "two fields of a record": read_fields,
-        "x + x, 10 elements": add_ten,
-        "x.sum(), 10 elements": sum_ten,
-        "np.empty(1)": make_empty,
-        "list of floats to array, each": list_to_array,
-        "array to list, each": array_to_list,
-        "np.sqrt(2.0)": call_sqrt,
-        "jv(1.0, x)": call_jv,
-        "expit(x)": call_expit,
-        "ndtr(x)": call_ndtr,
-    }
+    return {"jv(1.0, x)": call_jv, "expit(x)": call_expit, "ndtr(x)": call_ndtr}
 
 
-def native_rows(native: bool) -> dict[str, Callable[[int], None]]:
-    """Scalar calls of numpy's and scipy's functions, and integrals: on native CPython by the
-    ufunc itself, through the bridge by `pybridge.native` and `pybridge.lowlevel`."""
-    try:
-        np, special, quad = _scipy(native)
-    except ImportError:
-        return {}
-    if native:
-        sqrt, jv, expit, ndtr = np.sqrt, special.jv, special.expit, special.ndtr
-    else:
-        import pybridge
-
-        sqrt, jv, expit, ndtr = map(
-            pybridge.native, (np.sqrt, special.jv, special.expit, special.ndtr)
-        )
+def _native_rows(side: Side, np: Any, special: Any) -> dict[str, Callable[[int], None]]:
+    """The same, through the bridge by `pybridge.native`."""
+    functions = (np.sqrt, special.jv, special.expit, special.ndtr)
+    sqrt, jv, expit, ndtr = map(side.native, functions)
 
     def call_np_sqrt(n: int) -> None:
         x = 2.0
@@ -348,43 +377,18 @@ def native_rows(native: bool) -> dict[str, Callable[[int], None]]:
         for _ in range(n):
             ndtr(x)
 
-    rows: dict[str, Callable[[int], None]] = {
-        **_array_rows(np, special),
+    return {
         "native np.sqrt(x)": call_np_sqrt,
         "native jv(1.0, x)": call_jv,
         "native expit(x)": call_expit,
         "native ndtr(x)": call_ndtr,
     }
-    rows["Nelder-Mead, a step"] = _minimum(native)
-    for name, f in (("cheap", _cheap), ("30 flops", _flops)):
-        rows[f"quad, {name}, a point"] = _integral(quad, f, native, False)
-        if not native:
-            rows[f"quad, {name}, lowlevel"] = _integral(quad, f, native, True)
-        else:
-            rows[f"quad, {name}, lowlevel"] = rows[f"quad, {name}, a point"]
-    return rows
 
 
-def _scipy(native: bool) -> tuple[Any, Any, Any]:
-    if native:
-        import numpy
-        import scipy.integrate
-        import scipy.special
-
-        return numpy, scipy.special, scipy.integrate.quad
-    import pybridge
-
-    load = pybridge.import_module
-    return load("numpy"), load("scipy.special"), load("scipy.integrate").quad
-
-
-def _minimum(native: bool) -> Callable[[int], None]:
-    if native:
-        from scipy.optimize import minimize
-    else:
-        import pybridge
-
-        minimize = pybridge.import_module("scipy.optimize").minimize
+def _minimum(side: Side) -> Callable[[int], None]:
+    minimize = side.load("scipy.optimize").minimize
+    start = side.sent([1.3, 0.7, 0.8, 1.9, 1.2])
+    limits = side.sent({"maxfev": 100, "xatol": 0.0, "fatol": 0.0})
 
     def rosenbrock(x: Any) -> Any:
         total = 0.0
@@ -395,12 +399,7 @@ def _minimum(native: bool) -> Callable[[int], None]:
     def descend(n: int) -> None:
         # A hundred calls of the function or a few more.
         for _ in range(n // 100 or 1):
-            minimize(
-                rosenbrock,
-                [1.3, 0.7, 0.8, 1.9, 1.2],
-                method="Nelder-Mead",
-                options={"maxfev": 100, "xatol": 0.0, "fatol": 0.0},
-            )
+            minimize(rosenbrock, start, method="Nelder-Mead", options=limits)
 
     return descend
 
@@ -420,12 +419,7 @@ def _flops(x: float) -> float:
     return 1.0 if x < 0.3 else 2.0 + 1e-30 * a
 
 
-def _integral(quad: Any, f: Any, native: bool, low: bool) -> Callable[[int], None]:
-    if low:
-        import pybridge
-
-        f = pybridge.lowlevel(f, "double(double, void *)")
-
+def _integral(quad: Any, f: Any) -> Callable[[int], None]:
     def integrate(n: int) -> None:
         for _ in range(n // _POINTS or 1):
             quad(f, 0.0, 1.0, (), 1, 0.0, 2e-14)

@@ -1,22 +1,29 @@
 # SPDX-License-Identifier: MIT
-"""One interpreter of a comparison: reads "row<TAB>n" lines, answers with the seconds taken.
+"""One side of a comparison: reads "row<TAB>n" lines, answers with the seconds taken.
 
-Started by run.py, twice: with the guest's own python (argument "native") and with the host
-(argument "bridge").
+Started by run.py with the name of the side (sides.py); first it says which rows it has.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 import time
 
-from rows import make
+from rows import GUEST, make
+from sides import side_of
 
 
 def main() -> None:
     """Answer until the input ends."""
-    rows = make(sys.argv[1] == "native")
-    print("ready", flush=True)
+    if sys.argv[1] == "execnet":
+        import execnet_rows
+
+        rows = execnet_rows.make(os.environ["BENCH_REMOTE"], GUEST)
+    else:
+        rows = make(side_of(sys.argv[1]))
+    print(json.dumps(sorted(rows)), flush=True)
     for line in sys.stdin:
         name, _, n = line.rstrip("\n").partition("\t")
         function, count = rows[name], int(n)

@@ -7,6 +7,8 @@
                            tests' tools; left out when the machine has no second CPython
     tools    .venv-tools   ruff and mypy for `make check`
     docs     .venv-docs    Sphinx for `make docs`
+    bench    .venv-bench   PyPy with a numpy of its own, execnet and rpyc, for `make bench-all`
+    native   .venv-native  a CPython of another version than the guest, with scipy, likewise
 
 Each keeps a record of what it was made from (`made.json` inside it).  What has not changed
 is not made again; `pybridge/*.py` is used in place, so a change there costs nothing.  A
@@ -151,8 +153,8 @@ def inputs_digest() -> str:
     return total.hexdigest()
 
 
-HOST, GUEST, CPHOST, TOOLS, DOCS = map(
-    Environment, ["host", "guest", "cphost", "tools", "docs"]
+HOST, GUEST, CPHOST, TOOLS, DOCS, BENCH, NATIVE = map(
+    Environment, ["host", "guest", "cphost", "tools", "docs", "bench", "native"]
 )
 
 
@@ -167,11 +169,15 @@ def probe_setting(setting: str) -> cpythons.CPython | None:
         fail(f"{setting}: {error}")
 
 
-def make_host() -> None:
+def create_on_pypy(environment: Environment) -> None:
     version = list(getattr(sys, "pypy_version_info", ())[:3])
     if not version:
         fail(f"must be run by PyPy, not by {sys.executable}")
-    HOST.create(os.path.realpath(sys.executable), [*sys.version_info[:3], *version])
+    environment.create(os.path.realpath(sys.executable), [*sys.version_info[:3], *version])
+
+
+def make_host() -> None:
+    create_on_pypy(HOST)
     HOST.install("host.txt")
     HOST.build()
 
@@ -209,6 +215,27 @@ def make_cphost() -> bool:
     return True
 
 
+def make_bench() -> None:
+    create_on_pypy(BENCH)
+    BENCH.install("bench.txt", "--only-binary=:all:")
+
+
+def make_native() -> bool:
+    """Whether there is one."""
+    guest = GUEST.minor
+    if guest is None:
+        fail("native: make the guest first")
+    if NATIVE.minor in (None, guest):
+        others = [p for p in cpythons.find() if p.minor != guest and p.minor >= (3, 11)]
+        if not others:
+            NATIVE.say("none: no second CPython >= 3.11")
+            return False
+        chosen = min(others, key=lambda python: python.minor)
+        NATIVE.create(chosen.path, list(chosen.version))
+    NATIVE.install("native.txt", "--only-binary=:all:")
+    return True
+
+
 def make_on_newest(environment: Environment, least: tuple[int, int]) -> None:
     if not environment.facts():
         found = cpythons.find() + [p for p in [probe_setting("GUEST_PYTHON")] if p]
@@ -237,6 +264,8 @@ MAKERS = {
     "cphost": make_cphost,
     "tools": make_tools,
     "docs": make_docs,
+    "bench": make_bench,
+    "native": make_native,
 }
 
 

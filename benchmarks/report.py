@@ -16,6 +16,7 @@ TITLES = {
     "heat": "heat in a plate, `a[i, j]` of 1000 x 1000",
     "decoder": "5 million records of a structured array",
     "kmeans": "k-means over rows of an array",
+    "mixed": "five bodies, Nelder-Mead, three FFTs of 2^20",
     "options": "Monte Carlo, 3 million `ndtri` and `ndtr`",
 }
 

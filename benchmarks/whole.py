@@ -27,6 +27,7 @@ from machine import environment, keep, machine, versions
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 GOAL = 1 / 7
+GOALS = {"mixed": 0.5}  # where it is another
 
 
 def timed(command: list[str], env: dict[str, str]) -> tuple[float, float, str]:
@@ -86,7 +87,7 @@ def main() -> None:
                     "bridge_clock_s": [clock for _, clock in row["bridge"]],
                     "ratio_of_minima": ratio,
                     "ratio_of_medians": median,
-                    "goal": GOAL,
+                    "goal": GOALS.get(program.stem, GOAL),
                 }
             )
             print(

@@ -26,8 +26,8 @@ def _pinned() -> list[str]:
 
 
 class Stuck(Exception):
-    """A worker did not answer: rpyc on PyPy, whose proxies send messages when they are collected,
-    now and then waits for itself."""
+    """A worker did not answer: rpyc on PyPy, whose proxies send messages when they are
+    collected, now and then waits for itself."""
 
 
 class Worker:

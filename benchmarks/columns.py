@@ -24,7 +24,7 @@ import sys
 from functools import partial
 from typing import Any
 
-from machine import keep, machine, versions
+from machine import keep, machine, time_text, versions
 from workers import SLICE, Stuck, Worker
 
 ROWS = (
@@ -76,14 +76,6 @@ def measured(row: str, workers: dict[str, Worker], rounds: int) -> dict[str, Any
         name: {"min_ns": min(t), "median_ns": statistics.median(t), "rounds": len(t)}
         for name, t in slices.items()
     }
-
-
-def time_text(ns: float) -> str:
-    """Three digits and a unit."""
-    for unit, size in (("ns", 1.0), ("us", 1e3), ("ms", 1e6)):
-        if ns < 999.5 * size:
-            return f"{ns / size:.3g} {unit}"
-    return f"{ns / 1e9:.3g} s"
 
 
 def main() -> None:

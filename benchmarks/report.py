@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The README's table and picture of whole programs, made from benchmarks/results/programs.json.
+"""The README's tables and its picture, from benchmarks/results/: of whole programs
+(programs.json), and of single operations on all sides (columns.json).
 
 .venv-host/bin/python benchmarks/report.py
 """
@@ -10,6 +11,8 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+
+from machine import time_text
 
 ROOT = Path(__file__).resolve().parent.parent
 TITLES = {
@@ -35,6 +38,30 @@ def table(data: dict[str, Any]) -> str:
     lines.append(
         f"({m['host']}, {m['cores']} cores of {m['processor']}, {m['date']}, load "
         f"{m['load'][0]}: processor time, least of {len(data['rows'][0]['native_s'])} runs.)"
+    )
+    return "\n".join(lines)
+
+
+def columns(data: dict[str, Any]) -> str:
+    """Markdown: one operation on each side."""
+    names: list[str] = []
+    for row in data["rows"]:
+        names.extend(name for name in row["columns"] if name not in names)
+    lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for row in data["rows"]:
+        title = row["row"].replace(", each", ", a number")
+        cells = [
+            time_text(row["columns"][name]["min_ns"]) if name in row["columns"] else ""
+            for name in names
+        ]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    m, others = data["machine"], data["versions"].get("cpyext", {})
+    lines.append("")
+    lines.append(
+        f"({m['host']}, {m['cores']} cores of {m['processor']}, {m['date']}, load "
+        f"{m['load'][0]}: least of several slices, the loop included.  cpyext: PyPy's own "
+        f"numpy {others.get('numpy')}.  execnet {others.get('execnet')}, rpyc "
+        f"{others.get('rpyc')}: a CPython in another process.)"
     )
     return "\n".join(lines)
 
@@ -65,18 +92,25 @@ def picture(data: dict[str, Any]) -> str:
     )
 
 
-def main() -> None:
-    """Write both."""
-    data = json.loads((ROOT / "benchmarks/results/programs.json").read_text())
-    (ROOT / "docs/programs.svg").write_text(picture(data))
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    begin, end = "<!-- programs -->\n", "<!-- /programs -->"
+def put_in(text: str, name: str, new: str) -> str:
+    """A text with what is between two marks replaced."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
     pattern = re.escape(begin) + ".*?" + re.escape(end)
     if not re.search(pattern, text, re.DOTALL):
-        raise SystemExit("README.md has no place for the table")
-    new = begin + table(data) + "\n" + end
-    readme.write_text(re.sub(pattern, lambda m: new, text, flags=re.DOTALL))
+        raise SystemExit(f"README.md has no place for {name}")
+    return re.sub(pattern, lambda m: begin + new + "\n" + end, text, flags=re.DOTALL)
+
+
+def main() -> None:
+    """Write all of them."""
+    programs, sides = (
+        json.loads((ROOT / f"benchmarks/results/{name}.json").read_text())
+        for name in ("programs", "columns")
+    )
+    (ROOT / "docs/programs.svg").write_text(picture(programs))
+    readme = ROOT / "README.md"
+    text = put_in(readme.read_text(), "programs", table(programs))
+    readme.write_text(put_in(text, "columns", columns(sides)))
 
 
 main()

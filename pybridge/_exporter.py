@@ -28,12 +28,13 @@ from __future__ import annotations
 import gc
 import sys
 
-from pybridge import _guest, _layout, _release, _table
+from pybridge import _guest, _hostnumpy, _layout, _release, _table
 from pybridge._buffer import held_again
 from pybridge._convert import NONE, STOP, encoders, fallbacks, put, take
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import Frame, frame_get, frames
+from pybridge._hostclass import put_instance
 from pybridge._records import Record
 from pybridge._table import put_object
 from pybridge._view import View, c_strides, class_for
@@ -218,6 +219,29 @@ def _ctype_layout(ctype: Any) -> Any:
     )
 
 
+def _of_numpy(x: Any) -> _Memory:
+    facts = x.__array_interface__
+    address, readonly = facts["data"]
+    shape, strides, text = facts["shape"], facts["strides"], facts["typestr"]
+    kind, size = text[1], x.dtype.itemsize
+    layout = ("i" if kind in "mM" else kind, ">" if text[0] == ">" else "<", size, "")
+    memory = _Memory(
+        address, shape, strides or c_strides(shape, size), _layout.text(layout), size, readonly
+    )
+    memory.keep = x
+    return memory
+
+
+def _put_numpy(frame: Frame, at: int, x: Any) -> int:
+    """An array of the host's numpy crosses as one of the guest's, of the same memory; one of
+    objects or records as any host object."""
+    text = x.dtype.str
+    if text[1] not in "biufcSUmM" or text[2:] == "0":
+        return put_instance(frame, at, x)
+    memory, readonly = _exported(x, _of_numpy), not x.flags.writeable
+    return put(frame, at, _guest.call("array_of", memory, text, readonly))
+
+
 def _of_view(x: View) -> _Memory:
     if "[" in x.format:
         raise ConversionError(
@@ -284,6 +308,9 @@ def _seen(x: Any) -> Any:
             "it in the guest",
             code="PB303",
         )
+    if type(x).__name__ == "ndarray":
+        facts = x.__array_interface__
+        return facts["data"][0], facts["shape"], facts["strides"], facts["typestr"]
     held = ffi.from_buffer(x)
     return int(_cast("intptr_t", held)), len(held)
 
@@ -335,6 +362,9 @@ def _fallback(x: Any) -> Any:
     kind = (type(x).__module__, type(x).__name__)
     if kind in (("mmap", "mmap"), ("_cffi_backend", "buffer")) or isinstance(x, ffi.buffer):
         return _put_plain
+    if _hostnumpy.is_array(x):
+        _hostnumpy.notice()
+        return _put_numpy
     array = sys.modules.get("array")
     return _put_array if array is not None and isinstance(x, array.array) else None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-from pybridge import _runtime
+from pybridge import _hostnumpy, _runtime
 from pybridge._convert import encoders, fallbacks
 from pybridge._core import ffi
 from pybridge._frame import Frame
@@ -39,7 +39,7 @@ def _has_memory(x: Any) -> bool:
         loaded = sys.modules.get(module)
         if loaded is not None and isinstance(x, getattr(loaded, name)):
             return True
-    return False
+    return _hostnumpy.is_array(x)  # `sys.modules` may have the guest's numpy
 
 
 def _fallback(x: Any) -> Encoder | None:

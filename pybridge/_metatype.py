@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _get = type.__getattribute__
 derive: list[Any] = []  # what makes a derived class, and is told of its changes: _derived
 pending: list[Any] = []  # finds the host class for a guest class that is being made: _derived
+absent: set[str] = set()  # names that guest classes are not asked for: _hostnumpy
 _INNER = (Proxy, Handle)
 # Of these a class answers by itself, as the host's own machinery asks for them; so it does when
 # the program asks for what pickles and copies.
@@ -73,6 +74,8 @@ class MirrorType(type):
 
     @hidden
     def __getattr__(cls, name: str) -> Any:
+        if name in absent:
+            raise AttributeError(name)
         frame = frame_get()
         return take(
             frame, lib.pb_get_attribute(frame.mem, cls._pybridge_handle, interned(name))

@@ -124,7 +124,16 @@ def _install() -> None:
     _classes = None if found is None else dict(zip(_NAMES, found))
     if not _classes or _converted():
         return
-    from pybridge import _bulk, _dtypes, _ndarray, _otherkinds, _scalars, _ufunc, _void
+    from pybridge import (
+        _bulk,
+        _dtypes,
+        _hostnumpy,
+        _ndarray,
+        _otherkinds,
+        _scalars,
+        _ufunc,
+        _void,
+    )
 
     c = _classes
     dtypes, array, fields, samples, weak, results = _guest.call("numpy_facts")
@@ -158,6 +167,7 @@ def _install() -> None:
     classes["ndarray"] = ndarray
     doubles = dict(dtypes)["float64"]
     _add(ndarray, _ndarray.methods(classes, kinds, record, doubles, ordinary))
+    _add(ndarray, _hostnumpy.methods(_get(ndarray, "__getattr__")))
     _undo.append(_methods.shorten(array, "tolist", _bulk.lister(dtypes)))
     _add(c["ufunc"], _ufunc.methods(c["ufunc"], c["float64"]))
     decoders[_get(c["float64"], "_pybridge_number")] = _scalars.maker(c["float64"])

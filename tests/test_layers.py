@@ -32,7 +32,7 @@ ORDER = [
     # the guest's life
     "_runtime",
     # uses
-    "_layout", "_dates", "_elements", "_records", "_view", "_buffer", "_exporter",
+    "_layout", "_dates", "_elements", "_records", "_view", "_buffer", "_hostnumpy", "_exporter",
     "_columns", "_interchange",
     "_future", "_converters",
     "_signature", "_cfunction", "_native", "_lowlevel",

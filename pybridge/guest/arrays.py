@@ -106,6 +106,31 @@ def record_of(x):
     return x if numpy is None else numpy.asarray(x)[()]
 
 
+def array_of(x, dtype, readonly):
+    """numpy's array of host memory; without numpy the memory itself."""
+    try:
+        import numpy
+    except ImportError:
+        return x
+    a = numpy.asarray(x)
+    if dtype[1] in "mM":
+        a = a.view(dtype)
+    if readonly:  # as the host's is now
+        a.flags.writeable = False
+    return a
+
+
+def array_facts(a):
+    """What a numpy array says of its memory, without dict and list."""
+    facts = a.__array_interface__
+    shape, strides = facts["shape"], facts["strides"]
+    return facts["data"], shape, strides, facts["typestr"], _without_lists(facts["descr"])
+
+
+def _without_lists(x):
+    return tuple(map(_without_lists, x)) if isinstance(x, (list, tuple)) else x
+
+
 def numpy_makes(f):
     """Is `f` numpy's function that makes an array of a list?  0, or of how many dimensions: 1
     for one, 2 for any, as the array it makes is in Fortran's order."""

@@ -291,8 +291,8 @@ _loading = _thread.RLock()
 # these functions is asked for first.
 _FILES = {
     "arrays": (
-        "dress_memory", "lend_array", "lend_capsules", "numpy_block", "numpy_copy",
-        "numpy_makes", "record_of",
+        "array_facts", "array_of", "dress_memory", "lend_array", "lend_capsules",
+        "numpy_block", "numpy_copy", "numpy_makes", "record_of",
     ),
     "classes": (
         "describe_class", "find_class", "method_of", "function_of", "bound_method",

@@ -43,6 +43,7 @@ demo: system
 
 test: system
 	@$(ENVIRONMENTS) host guest cphost
+	@$(ENVIRONMENTS) bench || echo 'test: without it the tests of a host with numpy are skipped'
 	@tools/gallery --prepare || echo 'test: without it the sample of the galleries is skipped'
 	@$(HOST) tools/run_tests.py --only='$(ONLY)' -- $(ARGS)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """DLPack and Arrow: tensors, columns and tables of the guest, and host memory as these.
 
-Needs torch, pyarrow, polars or pandas in the guest; each test says which.
+Needs torch, jax, pyarrow, polars or pandas in the guest; each test says which.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import gc
 import pytest
 
 import pybridge
+from pybridge import _interchange
 
 
 def guest_module(name):
@@ -204,3 +205,48 @@ def test_a_stream_that_was_consumed_or_fails_is_an_error(pa):
         pybridge.view(space["bad"])
     with pytest.raises(ValueError, match="consumed"):
         pybridge.view(space["used"])
+
+
+# ---- jax ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def jax(guest):
+    return guest_module("jax")
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float16", "int32", "int8", "uint16", "bool", "complex64"]
+)
+def test_a_jax_array_is_viewed_by_its_buffer_and_by_dlpack(jax, dtype):
+    x = jax.numpy.arange(6).reshape(2, 3).astype(dtype)
+    expected = pybridge.to_host(pybridge.eval("lambda x: x.tolist()")(x))
+    for v in (pybridge.view(x), _interchange.view_of(x)):
+        assert v.shape == (2, 3) and v.tolist() == expected
+        assert v[1, 2] == expected[1][2]
+    with pytest.raises(TypeError, match="read-only"):
+        pybridge.view(x)[0, 0] = 1  # jax's arrays do not change
+
+
+def test_jax_takes_host_memory_by_dlpack(jax):
+    memory = array.array("f", range(1000))
+    x = jax.numpy.from_dlpack(memory)
+    assert x.shape == (1000,) and float(x.sum()) == 499500.0
+    part = pybridge.view(pybridge.import_module("array").array("f", range(64)))[32:]
+    assert float(jax.numpy.from_dlpack(part).sum()) == sum(range(32, 64))
+    with pytest.raises(RuntimeError, match="strid"):  # jax's own refusal
+        jax.numpy.from_dlpack(part[::2])
+    del memory
+    gc.collect()
+    assert float(x[999]) == 999.0
+
+
+def test_jax_compiles_and_differentiates_host_functions(jax):
+    x = jax.numpy.arange(4.0)
+    assert pybridge.view(jax.jit(lambda x: x * 3.0 + 1.0)(x)).tolist() == [1.0, 4.0, 7.0, 10.0]
+    assert pybridge.view(jax.grad(lambda x: (x * x).sum())(x)).tolist() == [0.0, 2.0, 4.0, 6.0]
+
+
+def test_what_jax_has_and_the_host_has_not_is_refused(jax):
+    with pytest.raises((pybridge.ConversionError, BufferError)):
+        pybridge.view(jax.numpy.zeros(3, "bfloat16"))

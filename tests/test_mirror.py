@@ -326,3 +326,14 @@ def test_isinstance_costs_no_crossing_in_a_trace():
             return count
     """)
     assert trace.calls == [] and trace.allocations == [], trace.text()
+
+
+def test_the_hosts_completer_finds_names_of_guest_objects():
+    """What a prompt does at Tab: names by `dir`, and "(" behind what can be called."""
+    import rlcompleter
+
+    names = {"collections": pybridge.import_module("collections")}
+    names["counter"] = names["collections"].Counter("abca")
+    complete = rlcompleter.Completer(names).complete
+    assert complete("collections.Ordered", 0).startswith("collections.OrderedDict(")
+    assert [complete("counter.most", i) for i in range(2)] == ["counter.most_common(", None]

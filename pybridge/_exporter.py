@@ -34,6 +34,7 @@ from pybridge._convert import NONE, STOP, encoders, fallbacks, put, take
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import Frame, frame_get, frames
+from pybridge._host import is_array
 from pybridge._hostclass import put_instance
 from pybridge._records import Record
 from pybridge._table import put_object
@@ -362,7 +363,7 @@ def _fallback(x: Any) -> Any:
     kind = (type(x).__module__, type(x).__name__)
     if kind in (("mmap", "mmap"), ("_cffi_backend", "buffer")) or isinstance(x, ffi.buffer):
         return _put_plain
-    if _hostnumpy.is_array(x):
+    if is_array(x):
         _hostnumpy.notice()
         return _put_numpy
     array = sys.modules.get("array")

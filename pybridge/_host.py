@@ -74,6 +74,11 @@ def library_module(name: str) -> Any:
     return None
 
 
+def is_array(x: Any) -> bool:
+    """Is `x` an array of the host's own numpy, which is not loaded for this?"""
+    return any(c.__name__ == "ndarray" and c.__module__ == "numpy" for c in type(x).__mro__)
+
+
 collect_step = getattr(gc, "collect_step", None)  # PyPy only
 
 

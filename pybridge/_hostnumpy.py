@@ -55,11 +55,6 @@ def _listed(fields: Any) -> Any:
     return [(name, _listed(kind), *shape) for name, kind, *shape in fields]
 
 
-def is_array(x: Any) -> bool:
-    """Is it an array of the host's own numpy?"""
-    return any(c.__name__ == "ndarray" and c.__module__ == "numpy" for c in type(x).__mro__)
-
-
 def notice() -> None:
     """If the host has a numpy, it is not told of the guest's ways to take part in its
     functions: they would call one another for ever."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import sys
 
-from pybridge import _hostnumpy, _runtime
+from pybridge import _runtime
 from pybridge._convert import encoders, fallbacks
 from pybridge._core import ffi
 from pybridge._frame import Frame
+from pybridge._host import is_array
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _has_memory(x: Any) -> bool:
         loaded = sys.modules.get(module)
         if loaded is not None and isinstance(x, getattr(loaded, name)):
             return True
-    return _hostnumpy.is_array(x)  # `sys.modules` may have the guest's numpy
+    return is_array(x)  # `sys.modules` may have the guest's numpy
 
 
 def _fallback(x: Any) -> Encoder | None:

@@ -101,7 +101,7 @@ def __{name}__(self, other{more}):
 
 _IN_PLACE = """
 @hidden
-def __{name}__(self, other{more}):
+def __{name}__(self, other):
     frame = frame_get()
     try:
         {put}
@@ -136,47 +136,24 @@ _PUT_POWER = "put(frame, lend(frame, 0, other), modulus)"
 _PUT_NONE = "put(frame, lend(frame, 0, other), None)"
 
 
-def _methods(op: Operator) -> list[str]:
+def _methods(op: Operator) -> list[tuple[str, str, str]]:
+    """(name, operation, text) of each method; the text has "{name}" and "{operation}"."""
     name, operation = op.name, op.operation
     if op.shape == "unary":
-        return [
-            _UNARY.format(name=name, operation=operation, wrap=op.result and f"as_{op.result}")
-        ]
+        return [(name, operation, _UNARY.replace("{wrap}", op.result and f"as_{op.result}"))]
     if op.shape == "item":
-        return [_ITEM.format(name=name, operation=operation)]
-    if op.shape == "compare":
-        return [
-            _OPERAND.format(
-                name=name, more="", put=_PUT_ONE, call="pb_operate", operation=operation
-            )
-        ]
+        return [(name, operation, _ITEM)]
     power = op.shape == "power"
-    texts = [
-        _OPERAND.format(
-            name=name,
-            more=", modulus=None" if power else "",
-            put=_PUT_POWER if power else _PUT_ONE,
-            call="pb_operate",
-            operation=operation,
-        ),
-        _OPERAND.format(
-            name="r" + name,
-            more=", modulus=None" if power else "",
-            put=_PUT_POWER if power else _PUT_ONE,
-            call="pb_operate_reflected",
-            operation=operation,
-        ),
-    ]
+    operand = _OPERAND.replace("{more}", ", modulus=None" if power else "")
+    operand = operand.replace("{put}", _PUT_POWER if power else _PUT_ONE)
+    found = [(name, operation, operand.replace("{call}", "pb_operate"))]
+    if op.shape == "compare":
+        return found
+    found.append(("r" + name, operation, operand.replace("{call}", "pb_operate_reflected")))
     if name != "divmod":
-        texts.append(
-            _IN_PLACE.format(
-                name="i" + name,
-                more="",
-                put=_PUT_NONE if power else _PUT_ONE,
-                operation=operation.replace("PB_", "PB_I"),
-            )
-        )
-    return texts
+        text = _IN_PLACE.replace("{put}", _PUT_NONE if power else _PUT_ONE)
+        found.append(("i" + name, operation.replace("PB_", "PB_I"), text))
+    return found
 
 
 FILENAME = "pybridge-operators.py"  # not in <>: linecache asks no loader for such names
@@ -193,20 +170,42 @@ class _Loader:
 
 def source() -> str:
     """The text of all methods."""
-    return "".join(text for op in OPERATORS for text in _methods(op))
+    found = [method for op in OPERATORS for method in _methods(op)]
+    return "".join([text.format(name=n, operation=o) for n, o, text in found])
 
 
 def make(names: dict[str, Any]) -> dict[str, Any]:
-    """The methods by name; `names` is what their text refers to, `lib` included."""
+    """The methods by name; `names` is what their text refers to, `lib` included.
+
+    Methods of one text differ in two names, so a text is compiled once (all of them would
+    take 5 ms of each start); each method still has code of its own, for traces of its own."""
     # The globals of compiled code must be a module's kind of dict: only its look-ups fold.
     space = module_dict()
     space.update(names, __name__=FILENAME, __loader__=_Loader)
-    lib = names["lib"]
+    lib, hidden = names["lib"], names["hidden"]
+    compiled: dict[str, Any] = {}
+    made: dict[str, Any] = {}
+    line = 0
     for op in OPERATORS:
-        space[op.operation] = getattr(lib, op.operation)
-        in_place = op.operation.replace("PB_", "PB_I")
-        space[in_place] = getattr(lib, in_place, None)
-    before = set(space)
-    exec(compile(source(), FILENAME, "exec"), space)
-    before.add("__builtins__")
-    return {k: v for k, v in space.items() if k not in before and k.startswith("__")}
+        for short, operation, text in _methods(op):
+            if text not in compiled:
+                one = {"hidden": _same}
+                exec(
+                    compile(text.format(name="x", operation="OPERATION"), FILENAME, "exec"), one
+                )
+                compiled[text] = one["__x__"]
+            function, name = compiled[text], f"__{short}__"
+            code = function.__code__
+            own = code.replace(
+                co_name=name,
+                co_names=tuple([operation if n == "OPERATION" else n for n in code.co_names]),
+                co_firstlineno=line + code.co_firstlineno,
+            )
+            line += text.count("\n")
+            space[operation] = getattr(lib, operation)
+            made[name] = hidden(type(function)(own, space, name, function.__defaults__))
+    return made
+
+
+def _same(function: Any) -> Any:
+    return function

@@ -465,7 +465,9 @@ def test_eight_calls_fit_into_one_trace():
             for i in range(n):
                 f0(i), f1(i), f2(i), f3(i), f4(i), f5(i), f6(i), f7(i)
     """)
-    assert trace.calls == 8 * ONE_CALL, trace.text()
+    # So long a loop may have been recorded with a look for signals in it.
+    assert trace.calls.count(*ONE_CALL) == 8, trace.text()
+    assert not [call for call in trace.calls if "assembler" in call], trace.text()
 
 
 def test_twenty_sites_of_twenty_classes_have_a_loop_each():

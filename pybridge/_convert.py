@@ -90,6 +90,8 @@ decoders: dict[int, Callable[[Any], Any]] = {}
 class _Late:
     """What upper layers provide: see `_raised`, `_mirror` and `_table`."""
 
+    float_word = -1  # the word of a late numpy.float64: value.c; a double follows
+    float_made: Callable[[float], Any]  # (double) -> the numpy.float64
     raise_guest: Callable[[Any], Any]  # (proxy of an exception) -> raises
     raise_plain: Callable[[Frame, int], Any]  # one that the core described -> raises
     unknown: Callable[[Any], Any]  # (proxy of an unclassified type's object) -> the object
@@ -340,6 +342,10 @@ def _take_linked(frame: Frame, word: int) -> Any:
 
 @hidden
 def _take_other(frame: Frame, word: int) -> Any:
+    if word == late.float_word:
+        x = frame.doubles[3]
+        frames.append(frame)
+        return late.float_made(x)
     tag = word & 255
     if tag == ERROR:
         if word != ERROR:

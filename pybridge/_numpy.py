@@ -20,7 +20,7 @@ they want to see each object.
 from __future__ import annotations
 
 from pybridge import _guest, _kinds, _methods
-from pybridge._convert import decoders
+from pybridge._convert import VALUE, decoders, late
 from pybridge._core import lib
 from pybridge._dtypes import INTEGERS
 from pybridge._handle import makers
@@ -170,7 +170,9 @@ def _install() -> None:
     _add(ndarray, _hostnumpy.methods(_get(ndarray, "__getattr__")))
     _undo.append(_methods.shorten(array, "tolist", _bulk.lister(dtypes)))
     _add(c["ufunc"], _ufunc.methods(c["ufunc"], c["float64"]))
-    decoders[_get(c["float64"], "_pybridge_number")] = _scalars.maker(c["float64"])
+    number = _get(c["float64"], "_pybridge_number")
+    decoders[number] = late.float_made = _scalars.maker(c["float64"])
+    late.float_word = VALUE | number << 8
     lib.pb_late_float_set(c["float64"]._pybridge_handle)
 
 

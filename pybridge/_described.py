@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Exceptions that the core describes (csrc/raised.c): of builtin classes, with texts or
-numbers as arguments, without links, notes and attributes.
+"""Exceptions that the core describes (csrc/raised.c): with texts or numbers as arguments,
+without links, notes and attributes; and AttributeErrors, for `hasattr`.
 
 Most exceptions are such, and many are caught at once, so all of this is what one trace holds:
 class, arguments and traceback are in the frame's cells.  Of the guest's frames the core tells
@@ -11,6 +11,7 @@ as is everything about exceptions that are met the first time.
 
 from __future__ import annotations
 
+from _weakref import ref
 from types import TracebackType
 
 from pybridge._convert import get, late
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
 GUEST = "__pybridge_guest__"  # on a host exception: the guest's, which it stands for
 
-_MOST = 32  # csrc/raised.c: MOST_PLAIN
-_classes: list[Any] = [None] * (_MOST + 1)  # by the core's number
+_MOST = 64  # csrc/raised.c: MOST_PLAIN
+_WITH_NAME = 1 << 8  # and this
+_builtin: list[Any] = [None] * (_MOST + 1)  # classes by the core's number
+_others: list[Any] = [None] * (_MOST + 1)  # weak references to the program's, likewise
 # By the address of a guest code object, which the guest keeps: the frame that stands for it,
 # and the lines of the instructions that were met.
 _codes: dict[int, tuple[Any, dict[int, int]]] = {}
@@ -46,17 +49,32 @@ def note_place(code: int, instruction: int, frame: Any, lineno: int) -> None:
     known[1][instruction] = lineno
 
 
-def note_class(cls: Any, proxy: Any) -> None:
-    """The core may describe exceptions of this class, of which `proxy` is one that has no
+def note_class(cls: Any, proxy: Any, attributes: list[str]) -> None:
+    """The core may describe exceptions of this class, of which `proxy` is one that has these
     attributes."""
-    if (
-        cls.__module__ == "builtins"
-        and cls not in _classes
-        and not issubclass(cls, _WITH_ATTRIBUTES)
-    ):
-        number = lib.pb_error_plain(proxy._pybridge_handle)
-        if number:
-            _classes[number] = cls
+    if issubclass(cls, _WITH_ATTRIBUTES) if cls is not AttributeError else attributes != _NAMED:
+        return
+    if attributes and cls is not AttributeError:
+        return
+    number = lib.pb_error_plain(proxy._pybridge_handle)
+    if not number:
+        return
+    if cls.__module__ == "builtins":
+        _builtin[number] = cls
+    else:
+        _others[number] = ref(cls)
+
+
+_NAMED = ["name", "obj"]
+
+
+def _class_of(number: int) -> Any:
+    cls = promote(_builtin[number])
+    if cls is None:
+        reference = _others[number]
+        if reference is not None:
+            return reference()
+    return cls
 
 
 @hidden
@@ -64,7 +82,7 @@ def _raise(frame: Frame, number: int) -> Any:
     """Raise the exception that the core left in `frame`, of the class of this number."""
     ints = frame.ints
     proxy = adopt(frame, ints[1])
-    error = _made(frame, ints, promote(_classes[number]))
+    error = _made(frame, ints, _class_of(number))
     frames.append(frame)
     if error is None:
         try:
@@ -84,7 +102,7 @@ def _made(frame: Frame, ints: Any, cls: Any) -> BaseException | None:
     if cls is None:
         return None
     doubles = frame.doubles
-    n = ints[2]
+    n = ints[2] & 255
     args: tuple[Any, ...] = ()
     at = 2
     if n == 1:
@@ -94,10 +112,22 @@ def _made(frame: Frame, ints: Any, cls: Any) -> BaseException | None:
         for _ in range(n):
             x, at = get(frame, ints, doubles, at)
             args = (*args, x)
+    name = obj = None
+    if ints[2] & _WITH_NAME:
+        name, at = get(frame, ints, doubles, at)
+        obj, at = get(frame, ints, doubles, at)
+        if frame.keep is not None:  # it could not be made: whoever asks the guest hears why
+            frame.reset()
+            return None
     traceback = _entries(ints, at, ints[3])
     if traceback is _UNKNOWN:
         return None
-    return cls(*args).with_traceback(traceback)  # type: ignore[no-any-return]
+    error = cls(*args)
+    if name is not None:
+        error.name = name
+    if obj is not None:
+        error.obj = obj
+    return error.with_traceback(traceback)  # type: ignore[no-any-return]
 
 
 def _entries(ints: Any, at: int, n: int) -> Any:

@@ -204,6 +204,7 @@ class _Described:
             self.notes,
             self.text,
             self.members,  # of an exception group: how many
+            self.plain,  # the class changes nothing of what every exception has
         ) = fields
 
 
@@ -221,7 +222,7 @@ def _describe(proxy: Any) -> Any:
     return (
         None, False, (("builtins", "RecursionError", ()),),
         ("the guest's recursion limit left no room to say what it raised",),
-        (), (), 0, 0, False, (), None, None,
+        (), (), 0, 0, False, (), None, None, False,
     )  # fmt: skip
 
 
@@ -262,8 +263,8 @@ def to_host(proxy: Any, known: dict[int, Any] | None = None) -> BaseException:
     else:
         exc = _made(_host_class(d.classes), d)
         setattr(exc, _GUEST, proxy)
-        if d.text is None and not d.attributes:
-            note_class(type(exc), proxy)
+        if d.plain and d.text is None:
+            note_class(type(exc), proxy, [name for name, _ in d.attributes])
     known[proxy._pybridge_handle] = proxy, exc
     exc = exc.with_traceback(_traceback(d.entries, exc.__traceback__))
     if d.host is None or d.guests:

@@ -627,6 +627,110 @@ def test_exceptions_met_again_leave_nothing_behind(plainly, leakfree):
         raised(plainly["fails"], TypeError, 1, 2.5)
 
 
+def test_an_attribute_error_that_is_met_again_has_its_name_and_object(plainly, guest_version):
+    pybridge.exec("class Thing:\n    pass\nthing = Thing()", plainly)
+    things = [
+        plainly["thing"],
+        plainly["Thing"],
+        pybridge.import_module("math"),
+        plainly["fails"],
+    ]
+    for thing in things * 3:
+        assert not hasattr(thing, "missing") and getattr(thing, "gone", 5) == 5
+        error = raised(getattr, thing, "missing")
+        assert type(error) is AttributeError and "missing" in str(error)
+        if guest_version >= (3, 10):
+            assert error.name == "missing" and error.obj is thing
+    for args in [(), ("text",), (1, 2)] * 3:
+        error = raised(plainly["fails"], AttributeError, *args)
+        assert error.args == args and getattr(error, "name", None) is None
+        assert getattr(error, "obj", None) is None
+
+
+@pytest.mark.parametrize(
+    "obj",
+    ["1.5", "'x' * 5000", "(1, 2)", "[1, [2]]", "tuple(range(2000))", "int", "None", "b'x'"],
+)
+def test_the_object_of_an_attribute_error_may_be_anything(guest, guest_version, obj):
+    read = pybridge.eval("lambda x: x.missing")
+    for _ in range(4):
+        value = eval(obj)
+        error = raised(read, value)
+        assert type(error) is AttributeError
+        if guest_version >= (3, 10):
+            assert error.name == "missing"
+            if value is not None:
+                assert error.obj == value
+
+
+def test_attribute_errors_leave_nothing_behind(plainly, leakfree):
+    pybridge.exec("class Some:\n    pass\nsome = [Some() for _ in range(50)]", plainly)
+    read = pybridge.eval("lambda x: x.missing")
+    for _ in range(3):
+        for thing in plainly["some"]:
+            assert not hasattr(thing, "missing")
+        raised(read, [1, 2])
+        raised(read, 5)
+
+
+OWN = """
+class Own(Exception):
+    pass
+
+class Below(Own, KeyError):
+    pass
+
+class Texts(Exception):
+    pass
+
+class Odd(Exception):
+    args = property(lambda self: ("odd",))
+
+class Sly(Exception):
+    def __getattribute__(self, name):
+        return ("sly",) if name == "args" else super().__getattribute__(name)
+
+def fails(cls, *args):
+    raise cls(*args)
+"""
+
+
+def test_classes_of_the_program_are_described_too(guest):
+    names = {}
+    pybridge.exec(OWN, names)
+    fails = names["fails"]
+    for _ in range(4):
+        for name, text in (("Own", "a"), ("Below", "'a'"), ("Texts", "a")):
+            error = raised(fails, names[name], "a")
+            assert type(error).__name__ == name and error.args == ("a",) and str(error) == text
+            assert isinstance(error, names[name])
+        assert isinstance(error, Exception) and not isinstance(error, KeyError)
+        assert isinstance(raised(fails, names["Below"], "a"), KeyError)
+        assert raised(fails, names["Odd"], "a").args == ("odd",)
+        assert raised(fails, names["Sly"], "a").args == ("sly",)
+    pybridge.exec("Texts.__str__ = lambda self: 'of its own'", names)
+    for _ in range(2):
+        assert str(raised(fails, names["Texts"], "a")) == "of its own"
+
+
+def test_classes_that_die_are_not_taken_for_others(guest):
+    """Their memory is used again."""
+    fails = pybridge.eval(
+        "lambda name, base, k: [exec('raise C(k)', {'C': type(name, (base,), {}), 'k': k})]"
+    )
+    collect = pybridge.eval("__import__('gc').collect")
+    for n in range(100):
+        base = (ValueError, KeyError, RuntimeError)[n % 3]
+        for _ in range(2):
+            error = raised(fails, f"C{n}", base, n)
+            assert type(error).__name__ == f"C{n}" and isinstance(error, base)
+            assert error.args == (n,)
+        del error
+        if n % 10 == 0:
+            gc.collect()
+            collect()
+
+
 def test_an_exception_of_a_c_function_is_described_too(make):
     sqrt = pybridge.import_module("math").sqrt
     for _ in range(3):

@@ -3,12 +3,13 @@
  * Errors as a tag: the pending guest exception moves into cell 0 of the frame as an owned
  * reference, so nothing is kept per thread and no second crossing can find a stale error.
  *
- * Most errors are of builtin classes that add nothing to what every exception has, with a text
+ * Most errors are of classes that add nothing to what every exception has, with a text
  * or a number as the argument, and without links, notes and attributes.  Of these classes the
  * host names those that it has met (pb_error_plain), and the core describes their exceptions
  * itself.  PB_ERROR's length is the number of the class then, and there follow a cell with how
- * many arguments and how many entries of the traceback there are, the arguments, and a cell for
- * each entry: the address of its code object, and the instruction in it.  Any other exception
+ * many arguments and how many entries of the traceback there are, the arguments, of an
+ * AttributeError its name and obj, and a cell for each entry: the address of its code object, and
+ * the instruction in it.  Classes of the program's are among these, and may die.  Any other exception
  * the guest's half describes (guest/exceptions.py): length 0, and nothing follows.
  *
  * Needs the guest GIL.
@@ -17,14 +18,21 @@
 
 /* ---- exceptions that the core describes ---- */
 
-enum { MOST_PLAIN = 32, MOST_ARGUMENTS = 3, MOST_ENTRIES = 24 };
-static const pb_type *plain[MOST_PLAIN];        /* of number i + 1 */
+enum { MOST_PLAIN = 64, MOST_ARGUMENTS = 3, MOST_ENTRIES = 24 };
+static struct plain {           /* of number i + 1; none is used for another class later */
+    const pb_type *type;
+    pb_obj reference;           /* owned: a weak one to a heap type, else NULL */
+    const void *str;            /* the program may give the class a __str__ */
+} plain[MOST_PLAIN];
 static int64_t plain_used;
 /* Are an exception and a traceback's entry as below?  0 not looked yet, 1 yes, -1 no. */
 static int exception_layout, entry_layout;
 
-/* A BaseException: 3.11 put a word for notes before the traceback. */
-enum { DICT = 2, ARGS = 3, CONTEXT = 5, CAUSE = 6 };
+/* A BaseException, and an AttributeError from 3.10 on: 3.11 put a word for notes before the
+ * traceback.  A weak reference. */
+enum { DICT = 2, ARGS = 3, CONTEXT = 5, CAUSE = 6, OBJ = 8, NAME = 9 };
+enum { REFERENT = 2 };
+enum { WITH_NAME = 1 << 8 };    /* beside the count of the arguments: two values follow them */
 
 static const pb_obj *words_of(pb_obj exception)
 {
@@ -94,6 +102,27 @@ static int exception_check(pb_obj o /*borrowed*/)
     return right;
 }
 
+static inline int64_t plain_number(const pb_type *type)
+{
+    for (int64_t i = 0; i < plain_used; i++)
+        if (plain[i].type == type && plain[i].str == type->str
+            && (plain[i].reference == NULL || words_of(plain[i].reference)[REFERENT] == &type->head))
+            return i + 1;
+    return 0;
+}
+
+static inline int has_name(const pb_type *type)
+{
+    return &type->head == *G.PyExc_AttributeError && G.minor >= 10;
+}
+
+static int name_check(pb_obj o /*borrowed*/)
+{
+    const pb_obj *words = words_of(o);
+    pb_obj name = words[after_notes(NAME)], obj = words[after_notes(OBJ)];
+    return name != NULL && obj != NULL && attribute_is(o, "name", name, 0) && attribute_is(o, "obj", obj, 0);
+}
+
 /* From now on the core describes what is of the class of `exception`: the class's number, or 0
  * when it does not. */
 int64_t pb_error_plain(intptr_t exception)
@@ -102,25 +131,28 @@ int64_t pb_error_plain(intptr_t exception)
     pb_thread *t = pb_attach(&refused);
     if (t == NULL)
         return 0;
-    pb_obj o = (pb_obj)exception;
+    pb_obj o = (pb_obj)exception, reference = NULL;
+    pb_type *type = o->type;
     if (exception_layout == 0)
         exception_layout = exception_check(o) ? 1 : -1;
-    while (number < plain_used && plain[number] != o->type)
-        number++;
-    if (number == plain_used && exception_layout == 1 && number < MOST_PLAIN && !(o->type->flags & PB_TYPE_HEAP)
-        && !G.refcounts_by_call)
-        plain[plain_used++] = o->type;
-    number = number < plain_used ? number + 1 : 0;
+    number = plain_number(type);
+    if (number != 0 || exception_layout != 1 || plain_used == MOST_PLAIN || G.refcounts_by_call
+        || (has_name(type) && !name_check(o)))
+        goto done;
+    if (type->flags & PB_TYPE_HEAP) {
+        reference = G.PyWeakref_NewRef(&type->head, NULL);
+        if (reference == NULL || words_of(reference)[REFERENT] != &type->head) {
+            G.PyErr_Clear();
+            goto done;
+        }
+    }
+    plain[plain_used++] = (struct plain){type, reference, type->str};
+    reference = NULL;
+    number = plain_used;
+done:
+    pb_xdrop(reference);
     pb_detach(t);
     return number;
-}
-
-static inline int64_t plain_number(const pb_type *type)
-{
-    for (int64_t i = 0; i < plain_used; i++)
-        if (plain[i] == type)
-            return i + 1;
-    return 0;
 }
 
 static int is_scalar(pb_obj o)
@@ -128,6 +160,23 @@ static int is_scalar(pb_obj o)
     const pb_obj type = &o->type->head;
     return type == G.PyUnicode_Type || type == G.PyLong_Type || type == G.PyFloat_Type
         || type == G.PyBool_Type || o == G._Py_NoneStruct;
+}
+
+/* The name and the object of an AttributeError: one cell each. */
+static int describe_name(pb_frame *f, int64_t *at, pb_obj name, pb_obj object /*borrowed, or NULL*/)
+{
+    const int64_t from = *at;
+    if (object != NULL && pb_is_linked(object))
+        return 0;
+    if (pb_give(f, at, pb_dup(name == NULL ? G._Py_NoneStruct : name)) != 0
+        || pb_give(f, at, pb_dup(object == NULL ? G._Py_NoneStruct : object)) != 0) {
+        G.PyErr_Clear();
+    } else if (*at == from + 2 && f->cells == f->base) {
+        f->given = *at;
+        return 1;
+    }
+    pb_ungive(f, from, *at);
+    return 0;
 }
 
 /* Its arguments and traceback from cell 1 on: 1, or 0 when the guest's half must do it. */
@@ -153,6 +202,8 @@ static int describe(pb_frame *f, pb_obj exception)
             return 0;
         }
     }
+    if (has_name(exception->type) && !describe_name(f, &at, words[after_notes(NAME)], words[after_notes(OBJ)]))
+        return 0;
     pb_obj traceback = G.PyException_GetTraceback(exception);       /* new, or NULL */
     const entry *e = (const entry *)(const void *)traceback;
     if (PB_UNLIKELY(entry_layout == 0) && e != NULL)
@@ -168,7 +219,11 @@ static int describe(pb_frame *f, pb_obj exception)
         entries++;
     }
     pb_xdrop(traceback);                                            /* the exception has it */
-    f->base[2] = nargs;
+    if (e != NULL) {
+        pb_ungive(f, 2, f->given);
+        f->given = 0;
+    }
+    f->base[2] = has_name(exception->type) ? nargs | WITH_NAME : nargs;
     f->base[3] = entries;
     return e == NULL;
 }

@@ -36,7 +36,7 @@ def describe_exception(exc):
         notes = tuple(getattr(exc, "__notes__", None) or ())  # that guest code has added
         return (
             host, seen is not None, (), (), (), frames, _address(exc.__cause__),
-            _address(exc.__context__), exc.__suppress_context__, notes, None, None,
+            _address(exc.__context__), exc.__suppress_context__, notes, None, None, False,
         )  # fmt: skip
     members = tuple(exc.exceptions) if _GROUP and isinstance(exc, _GROUP) else None
     attributes = []
@@ -60,7 +60,7 @@ def describe_exception(exc):
         host, seen is not None, type(exc), tuple(exc.args), tuple(attributes),
         _frames(exc.__traceback__, seen), cause, context, exc.__suppress_context__,
         tuple(getattr(exc, "__notes__", None) or ()), text,
-        None if members is None else len(members),
+        None if members is None else len(members), _is_plain(type(exc)),
     )  # fmt: skip
 
 
@@ -81,8 +81,21 @@ def describe_plainly(exc):
         tuple(a if type(a) in plain else "<%s object>" % type(a).__name__ for a in args), (),
         _frames(space["__traceback__"].__get__(exc), None),
         _address(space["__cause__"].__get__(exc)), _address(space["__context__"].__get__(exc)),
-        object.__getattribute__(exc, "__suppress_context__"), (), None, None,
+        object.__getattribute__(exc, "__suppress_context__"), (), None, None, False,
     )  # fmt: skip
+
+
+def _is_plain(cls):
+    """Are the exceptions of this class what their memory says?"""
+    for base in cls.__mro__:
+        if base.__module__ == "builtins":
+            return True
+        if not _MEANT.isdisjoint(vars(base)):
+            return False
+    return True
+
+
+_MEANT = {"args", "__dict__", "__getattribute__", "__cause__", "__context__", "__traceback__"}
 
 
 def _address(exc):

@@ -13,9 +13,6 @@ numbers are added and multiplied, when no floating-point flag can rise.
 
 from __future__ import annotations
 
-import re
-import struct
-
 from pybridge import _guest
 from pybridge._core import ffi
 from pybridge._frame import frame_get, frames
@@ -158,6 +155,8 @@ def functions(text: str, classes: dict[str, Any], never: Any) -> tuple[Any, Any]
     name, _, rest = text.partition(":")
     if name not in NAMES or name not in classes:
         return None
+    import struct
+
     space = module_dict()  # only its look-ups fold in traces
     space.update(
         __name__=__name__,
@@ -190,6 +189,9 @@ def functions(text: str, classes: dict[str, Any], never: Any) -> tuple[Any, Any]
 
 def swapped(source: str, name: str) -> tuple[str, dict[str, Any]]:
     """The text of a kind in the other byte order, and the names that it needs beside."""
+    import re
+    import struct
+
     source = re.sub(
         r"cast\(POINTER, address\)\[0\] = (.*)",
         r"move(cast(CHARS, address), pack(FORMAT, \1), SIZE)",

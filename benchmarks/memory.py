@@ -60,7 +60,18 @@ print((resident() - before) / N)
 """,
         None,
     ),
-    "a million views of an array, in MB": (
+    "a million pybridge.view(a) of an array, in MB": (
+        """
+import pybridge
+a = pybridge.eval("__import__('array').array('d', range(1000))")
+kept = [pybridge.view(a) for i in range(1000)]
+before = resident()
+kept = [pybridge.view(a) for i in range(N)]
+print((resident() - before) / 1e6)
+""",
+        200.0,
+    ),
+    "a million a[1:] of an array, in MB": (
         """
 import pybridge
 np = pybridge.import_module("numpy")

@@ -15,6 +15,7 @@ Threads: any.  Reads and writes are not synchronised with the guest's: as with n
 
 from __future__ import annotations
 
+import _thread
 from _weakref import ref as _ref
 
 from pybridge import _guest, _layout, _release, _runtime
@@ -30,17 +31,29 @@ if TYPE_CHECKING:
     from typing import Any
 
 _cast = ffi.cast
+_counting = _thread.allocate_lock()  # of the pins of all holds
 
 
-class _Pin:
-    """A held buffer.  `chunk` owns it: when the last view is gone a sweep releases it.
+class _Hold:
+    """A held buffer.  `chunk` owns it: when the last pin is gone a sweep releases it.
 
-    `address`, `nbytes`, `layout`: of all of it, as the first view shows it.
-    `guest`: the object whose memory it is; `exporter`: the one that lends it, often the same.
-    `lent`: host buffers of the memory may be in use, so `release` leaves it to a sweep.
+    `handle`: its address, with the lowest bit set.  `guest`: the object whose memory it is;
+    `exporter`: the one that lends it, often the same.  `address`, `nbytes`, `layout`: of all of
+    it, as the first view shows it.  `pins`: how many pins there are that were not released, -1
+    after the last.  `lent`: host buffers of the memory may be in use, so `release` leaves it to a sweep.
     """
 
-    __slots__ = ("address", "chunk", "exporter", "guest", "handle", "layout", "lent", "nbytes")
+    __slots__ = (
+        "address",
+        "chunk",
+        "exporter",
+        "guest",
+        "handle",
+        "layout",
+        "lent",
+        "nbytes",
+        "pins",
+    )
 
     address: int
     nbytes: int
@@ -58,16 +71,59 @@ class _Pin:
         self.exporter = exporter
         self.guest = guest
         self.lent = False
-
-    @property
-    def buffer(self) -> Any:
-        return _cast("pb_buffer *", self.handle & ~1)
+        self.pins = 0
 
     def release(self) -> None:
         handle, self.handle = self.handle, 0
         if handle and not self.lent:
             _cast("int64_t *", self.chunk.address)[0] = 0
             lib.pb_release_handle(handle)
+
+
+class _Pin:
+    """One `view`'s part in a held buffer, which is let go with the last part.
+
+    `handle`: 0 once released, or if the buffer had been let go before.
+    """
+
+    __slots__ = ("handle", "hold")
+
+    def __init__(self, hold: _Hold) -> None:
+        self.hold = hold
+        with _counting:
+            self.handle = hold.handle if hold.pins >= 0 else 0
+            if self.handle:
+                hold.pins += 1
+
+    guest = property(lambda self: self.hold.guest)
+    address = property(lambda self: self.hold.address)
+    nbytes = property(lambda self: self.hold.nbytes)
+    layout = property(lambda self: self.hold.layout)
+
+    @property
+    def lent(self) -> bool:
+        return self.hold.lent
+
+    @lent.setter
+    def lent(self, lent: bool) -> None:
+        self.hold.lent = lent
+
+    @property
+    def buffer(self) -> Any:
+        return _cast("pb_buffer *", self.handle & ~1)
+
+    def release(self) -> None:
+        hold = self.hold
+        with _counting:
+            if not self.handle:
+                return
+            self.handle = 0
+            hold.pins -= 1
+            last = hold.pins == 0
+            if last:
+                hold.pins = -1
+        if last:
+            hold.release()
 
 
 def view(x: Any) -> View:
@@ -101,6 +157,14 @@ def view(x: Any) -> View:
     except TypeError as error:  # no buffer
         refused = error
     else:
+        known = cached_view(x._pybridge_handle)
+        if known is not None and _is_same(known, made):
+            # Many views of one object cost the guest one buffer.
+            pin = _Pin(known._pin.hold)
+            if pin.handle:  # another thread may have released `known` meanwhile
+                made._pin.release()
+                address, shape, strides = known._address, known.shape, known.strides
+                return type(known)(pin, address, shape, strides, known.readonly)
         _remember(x._pybridge_handle, made)
         return made
     for view_of in others:
@@ -110,12 +174,23 @@ def view(x: Any) -> View:
     raise refused
 
 
+def _is_same(a: View, b: View) -> bool:
+    return (
+        type(a) is type(b)
+        and type(a._pin) is _Pin
+        and a._address == b._address
+        and a.shape == b.shape
+        and a.strides == b.strides
+        and a.readonly == b.readonly
+    )
+
+
 others: list[Any] = []  # upper layers' views of what has no buffer: functions of the proxy
 
 
 def _view_of(x: Any) -> View:
     try:
-        pin = _Pin(x, x)
+        pin = _Pin(_Hold(x, x))
     except (ValueError, BufferError) as error:  # numpy, of dates and of fields in disorder
         lent = _guest.call("lend_array", x)
         if lent is None:
@@ -145,7 +220,7 @@ def _view_lent(x: Any, lent: Any) -> View:
     """Of a numpy array: its memory as raw bytes, and what its dtype says."""
     exporter, description = lent
     layout = _layout.described(description)
-    pin = _Pin(exporter, x)
+    pin = _Pin(_Hold(exporter, x))
     try:
         if pin.buffer.itemsize != _layout.size_of(layout):
             raise ConversionError(
@@ -167,7 +242,8 @@ def _view_pinned(pin: _Pin, layout: Any) -> View:
         strides = c_strides(shape, b.itemsize)
     else:
         strides = tuple(ffi.unpack(b.strides, b.ndim)) if b.ndim else ()
-    pin.address, pin.nbytes, pin.layout = int(_cast("intptr_t", b.buf)), b.len, layout
+    hold = pin.hold
+    hold.address, hold.nbytes, hold.layout = int(_cast("intptr_t", b.buf)), b.len, layout
     return class_for(layout, len(shape))(pin, pin.address, shape, strides, bool(b.readonly))
 
 
@@ -207,4 +283,4 @@ def held_again(pin: Any) -> Any:
     if type(pin) is not _Pin:
         pin.lent = True
         return pin
-    return _Pin(pin.exporter, pin.guest)
+    return _Pin(pin.hold)

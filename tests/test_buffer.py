@@ -184,3 +184,55 @@ def test_a_large_array_is_not_copied(np):
         v[10**7 - 1] = 2.5
         assert float(a.sum()) == 2.5
     """)
+
+
+def test_views_of_one_object_share_its_buffer_and_end_one_by_one():
+    a = guest_array("d", [1.0, 2.0])
+    export = pybridge.eval("lambda a: a.append(3.0)")  # refused while there is a buffer
+    views = [pybridge.view(a) for _ in range(5)]
+    assert len({v._pin.hold for v in views}) == 1
+    for i, v in enumerate(views):
+        with pytest.raises(BufferError):
+            export(a)
+        v.release()
+        v.release()
+        with pytest.raises(ValueError, match="released"):
+            v[0]
+        assert [w[1] for w in views[i + 1 :]] == [2.0] * (4 - i)
+    export(a)
+    assert pybridge.view(a).tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.filterwarnings("ignore")  # numpy 2.5's, of setting the shape
+def test_a_view_of_an_array_that_was_changed_in_place_is_of_what_it_is_now(np):
+    a = np.arange(6.0)
+    v = pybridge.view(a)
+    a.shape = (2, 3)
+    w = pybridge.view(a)
+    assert v.shape == (6,) and w.shape == (2, 3) and pybridge.view(a).shape == (2, 3)
+    a.flags.writeable = False
+    assert pybridge.view(a).readonly and not w.readonly
+
+
+def test_threads_take_and_release_views_of_one_object():
+    import threading
+
+    a = guest_array("d", range(100))
+    wrong = []
+
+    def work():
+        for _ in range(300):
+            v = pybridge.view(a)
+            if v[7] != 7.0 or len(v) != 100:
+                wrong.append(v)
+            v.release()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    gc.collect()
+    pybridge.statistics()
+    pybridge.eval("lambda a: a.append(3.0)")(a)

@@ -40,7 +40,8 @@ class _Hold:
     `handle`: its address, with the lowest bit set.  `guest`: the object whose memory it is;
     `exporter`: the one that lends it, often the same.  `address`, `nbytes`, `layout`: of all of
     it, as the first view shows it.  `pins`: how many pins there are that were not released, -1
-    after the last.  `lent`: host buffers of the memory may be in use, so `release` leaves it to a sweep.
+    after the last.  `lent`: host buffers of the memory may be in use, so `release` leaves it to
+    a sweep.
     """
 
     __slots__ = (

@@ -143,7 +143,10 @@ def _arguments(
 
 # ---- hot functions: see csrc/callback.c --------------------------------------------------
 
-_HOT_KINDS = (("d", "x"), ("dd", "x, y"), ("i", "x"), ("ii", "x, y"))  # ORDER HOT
+# ORDER HOT
+_HOT_KINDS = (
+    ("d", "x"), ("dd", "x, y"), ("i", "x"), ("ii", "x, y"), ("di", "x, y"), ("ddd", "x, y, z"),
+)  # fmt: skip
 _ENTRY_FILE = "<pybridge entry point>"
 _ENTRY = """
 def entry({0}, number, address):

@@ -16,7 +16,7 @@
  * arguments are the host's from when it has read them (`given` is 0 then); until that they
  * are dropped here.
  *
- * Hot functions.  A call with one or two numbers, of a function that was called a few times
+ * Hot functions.  A call with one to three numbers, of a function that was called a few times
  * before, passes them in registers to an entry point of the host's that takes just these (step
  * 2 is left out), and a result that is a number is in the first cell.  There are a few such
  * entry points for each combination, because PyPy compiles each of its own, and two functions
@@ -186,8 +186,8 @@ static int shape_tell(shape *s, pb_frame *f, pb_outside *outside)
 
 /* ---- hot functions ---- */
 
-enum { HOT_AFTER = 16, HOT_POOL = 4 };          /* calls; entry points of a kind */
-typedef enum { NOT_HOT = -1, D, DD, I, II, HOT_KINDS } hot_kind;
+enum { HOT_AFTER = 16, HOT_POOL = 4, HOT_ARGUMENTS = 3 };    /* calls; entry points of a kind */
+typedef enum { NOT_HOT = -1, D, DD, I, II, DI, DDD, HOT_KINDS } hot_kind;
 static unsigned char hot_ready[HOT_KINDS][HOT_POOL];
 
 typedef union number { double d; int64_t i; } number_of;
@@ -197,6 +197,9 @@ static int (*const hot_d[])(double, int64_t, intptr_t) = {pb_hot_d0, pb_hot_d1, 
 static int (*const hot_dd[])(double, double, int64_t, intptr_t) = {pb_hot_dd0, pb_hot_dd1, pb_hot_dd2, pb_hot_dd3};
 static int (*const hot_i[])(int64_t, int64_t, intptr_t) = {pb_hot_i0, pb_hot_i1, pb_hot_i2, pb_hot_i3};
 static int (*const hot_ii[])(int64_t, int64_t, int64_t, intptr_t) = {pb_hot_ii0, pb_hot_ii1, pb_hot_ii2, pb_hot_ii3};
+static int (*const hot_di[])(double, int64_t, int64_t, intptr_t) = {pb_hot_di0, pb_hot_di1, pb_hot_di2, pb_hot_di3};
+static int (*const hot_ddd[])(double, double, double, int64_t, intptr_t) = {
+    pb_hot_ddd0, pb_hot_ddd1, pb_hot_ddd2, pb_hot_ddd3};
 
 static inline int read_int(pb_obj o /*borrowed*/, number_of *x)
 {
@@ -207,22 +210,26 @@ static inline int read_int(pb_obj o /*borrowed*/, number_of *x)
     return !overflow;
 }
 
-/* Are these arguments numbers that an entry point takes? */
+/* Are these arguments numbers that an entry point takes?  */
 static inline hot_kind hot_arguments(const pb_obj *args, int64_t nargs, number_of *x)
 {
-    if (nargs != 1 && nargs != 2)
+    int floats = 0;
+    if (nargs < 1 || nargs > HOT_ARGUMENTS)
         return NOT_HOT;
-    const pb_obj type = &args[0]->type->head;
-    if (nargs == 2 && &args[1]->type->head != type)
-        return NOT_HOT;
-    if (type == G.PyFloat_Type) {
-        x[0].d = ((const pb_float *)args[0])->value;
-        x[1].d = nargs == 2 ? ((const pb_float *)args[1])->value : 0;
-        return nargs == 2 ? DD : D;
+    for (int i = 0; i < nargs; i++) {
+        const pb_obj type = &args[i]->type->head;
+        if (type == G.PyFloat_Type) {
+            x[i].d = ((const pb_float *)args[i])->value;
+            floats |= 1 << i;
+        } else if (type != G.PyLong_Type || !read_int(args[i], &x[i])) {
+            return NOT_HOT;
+        }
     }
-    if (type != G.PyLong_Type || !read_int(args[0], &x[0]) || (nargs == 2 && !read_int(args[1], &x[1])))
-        return NOT_HOT;
-    return nargs == 2 ? II : I;
+    if (nargs == 1)
+        return floats ? D : I;
+    if (nargs == 2)
+        return floats == 3 ? DD : floats == 0 ? II : floats == 1 ? DI : NOT_HOT;
+    return floats == 7 ? DDD : NOT_HOT;
 }
 
 /* Without the guest GIL. */
@@ -236,6 +243,10 @@ static int hot_call(hot_kind kind, int entry, const number_of *x, int64_t number
         return hot_dd[entry](x[0].d, x[1].d, number, frame);
     case I:
         return hot_i[entry](x[0].i, number, frame);
+    case DI:
+        return hot_di[entry](x[0].d, x[1].i, number, frame);
+    case DDD:
+        return hot_ddd[entry](x[0].d, x[1].d, x[2].d, number, frame);
     default:
         return hot_ii[entry](x[0].i, x[1].i, number, frame);
     }
@@ -322,7 +333,7 @@ static int call_host(pb_host_function *function, pb_frame *f, const pb_obj *args
                      pb_obj names, pb_outside *outside)
 {
     int64_t nkeywords = 0, number = function->tag - 1;
-    number_of x[2] = {{0}, {0}};
+    number_of x[HOT_ARGUMENTS] = {{0}, {0}, {0}};
     hot_kind kind = names == NULL ? hot_arguments(args, nargs, x) : NOT_HOT;
     int entry = kind == NOT_HOT ? NOT_HOT : hot_entry(function);
 

@@ -326,6 +326,14 @@ int pb_hot_ii0(int64_t x, int64_t y, int64_t number, intptr_t frame);
 int pb_hot_ii1(int64_t x, int64_t y, int64_t number, intptr_t frame);
 int pb_hot_ii2(int64_t x, int64_t y, int64_t number, intptr_t frame);
 int pb_hot_ii3(int64_t x, int64_t y, int64_t number, intptr_t frame);
+int pb_hot_di0(double x, int64_t y, int64_t number, intptr_t frame);
+int pb_hot_di1(double x, int64_t y, int64_t number, intptr_t frame);
+int pb_hot_di2(double x, int64_t y, int64_t number, intptr_t frame);
+int pb_hot_di3(double x, int64_t y, int64_t number, intptr_t frame);
+int pb_hot_ddd0(double x, double y, double z, int64_t number, intptr_t frame);
+int pb_hot_ddd1(double x, double y, double z, int64_t number, intptr_t frame);
+int pb_hot_ddd2(double x, double y, double z, int64_t number, intptr_t frame);
+int pb_hot_ddd3(double x, double y, double z, int64_t number, intptr_t frame);
 /* callbacks end */
 #endif
 

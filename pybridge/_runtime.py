@@ -94,11 +94,15 @@ def _same(python: str | None) -> None:
 
 def _start(python: str | None) -> None:
     global state, guest, failure, _asked
-    from pybridge import _discover, _settings
+    from pybridge import _child, _discover, _settings
 
-    _load()
     settings = _settings.load()
-    found = _discover.discover(_preferred if python is None else python, settings)
+    _child.meanwhile.append(_load)  # 15 ms, while the interpreter is asked what it is
+    try:
+        found = _discover.discover(_preferred if python is None else python, settings)
+    finally:
+        _child.meanwhile.clear()
+    _load()
     error = ffi.new("char[]", 1024)
     argv = [ffi.new("char[]", _encoded(a)) for a in getattr(sys, "argv", None) or [""]]
     state = STARTING

@@ -694,3 +694,20 @@ def test_a_guest_is_a_value(tmp_path: Path) -> None:
     assert one == two and isinstance(one, Guest)
     with pytest.raises(AttributeError):
         one.library = ""
+
+
+def test_what_is_to_be_done_meanwhile_is_done_once_and_errors_leave_no_child():
+    done = []
+    _child.meanwhile.append(lambda: done.append(1))
+    for _ in range(2):
+        try:
+            probe(sys.executable)
+        except Refused as error:
+            assert "PyPy" in error.reason
+    assert done == [1] and not _child.meanwhile
+
+    _child.meanwhile.append(lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        probe(sys.executable)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)

@@ -23,10 +23,17 @@ from pybridge import _release
 from pybridge._core import ffi, lib
 from pybridge._errors import BridgeError, ConversionError, GuestClosed, StartError
 from pybridge._frame import BASE, Failed, Frame, frame_get, frames
-from pybridge._handle import Handle, adopt, adopt_heavy, closed
+from pybridge._handle import (
+    Handle,
+    adopt,
+    adopt_alone,
+    adopt_heavy,
+    adopt_nothing,
+    closed,
+)
 from pybridge._host import hidden, utf8
 from pybridge._identity import enter
-from pybridge._texts import SHORT, known_text
+from pybridge._texts import SHORT, known_text, text_of_twin, twin_of
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -74,6 +81,7 @@ RAISE: int = lib.PB_RAISE
 LINK: int = lib.PB_LINK
 SAME: int = lib.PB_SAME
 TEXTS: int = lib.PB_TEXTS
+TWIN: int = lib.PB_TWIN
 
 _HANDLES = (HOST, HEAVY, UNKNOWN, CLASS, SUBVALUE)
 
@@ -146,11 +154,18 @@ def put(frame: Frame, at: int, x: Any) -> int:
         _cast(_INTS, frame.cells)[2 * at] = OBJECT
         _cast(_INTS, frame.cells)[2 * at + 1] = handle
     elif kind is str:
-        handle = known_text(x) if len(x) <= SHORT else 0
+        if len(x) <= SHORT:
+            handle = known_text(x)
+        else:
+            twin = twin_of(x)
+            handle = 0
+            if twin is not None:
+                keep(frame, twin)
+                handle = twin.handle
         if handle == 0:
             return _put_bytes(frame, at, STR, utf8(x))
-        frame.ints[2 * at] = OBJECT
-        frame.ints[2 * at + 1] = handle
+        _cast(_INTS, frame.cells)[2 * at] = OBJECT
+        _cast(_INTS, frame.cells)[2 * at + 1] = handle
     else:
         return _put_other(frame, at, x, kind)
     return at + 1
@@ -359,7 +374,21 @@ def _take_other(frame: Frame, word: int) -> Any:
     if tag == REFUSED:
         frames.append(frame)
         raise refusal(word >> 8)
+    if tag == TWIN:
+        return _take_twin(frame)
     return read(frame, 0)
+
+
+@hidden
+def _take_twin(frame: Frame) -> str:
+    handle = frame.ints[1]  # new
+    frames.append(frame)
+    text = text_of_twin(handle)
+    if text is None:
+        return value_of(adopt_alone(handle))  # type: ignore[no-any-return]
+    if lib.pb_release_second(handle) != 0:
+        adopt_nothing(handle)
+    return text
 
 
 @hidden

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import threading
 
 import pytest
 
@@ -76,3 +77,96 @@ def test_a_text_that_came_twice_costs_no_copy(guest):
     handle = _texts.known_text("eggs and spam")
     assert handle != 0 and handle == _texts.known_text("".join(["eggs", " and spam"]))
     assert _texts.known_text("something else that nobody says") == 0
+
+
+def test_a_long_text_that_is_passed_again_is_not_copied_and_comes_back_itself(guest):
+    same = pybridge.eval("lambda s: s")
+    length = pybridge.eval("lambda s: len(s)")
+    for text in ("x" * 100_000, "ж" * 1000, "\ud800" * 50, "y" * 33):
+        for _ in range(3):
+            assert same(text) == text and length(text) == len(text)
+        assert same(text) is text
+        assert _texts._twins[0].text is text
+        other = "".join(list(text))
+        assert same(other) == other
+
+
+def test_a_text_that_is_too_long_is_not_kept(guest):
+    length = pybridge.eval("lambda s: len(s)")
+    text = "x" * (_texts._LONGEST + 1)
+    for _ in range(3):
+        assert length(text) == len(text)
+    assert _texts._twins[0].text is not text and _texts._candidate[0] is not text
+
+
+def test_the_twin_goes_with_the_next_full_sweep(guest, leakfree):
+    same = pybridge.eval("lambda s: s")
+    text = "spam and eggs " * 100
+    for _ in range(3):
+        same(text)
+    keep = pybridge.eval("lambda s, kept=[]: kept.append(s) or kept[0]")
+    assert keep(text) is text
+    _texts._forget()
+    assert keep("") == text  # the guest's object is an ordinary text again
+    for _ in range(3):
+        same(text)
+    assert keep("") == text
+
+
+def test_a_stale_twin_is_not_believed(guest):
+    same = pybridge.eval("lambda s: s")
+    x = pybridge.eval("object()")
+    before = _texts._release.shared.twin
+    _texts._release.shared.twin = x._pybridge_handle
+    assert same(x) is x
+    assert _texts._release.shared.twin == 0
+    _texts._release.shared.twin = before if _texts._twins[0].handle == before else 0
+
+
+def test_a_scope_does_not_take_the_twin(guest):
+    same, text = pybridge.eval("lambda s: s"), "a text of some length, " * 5
+    with pybridge.scope():
+        for _ in range(3):
+            same(text)
+    assert same(text) is text
+
+
+def test_threads_that_pass_different_long_texts(guest):
+    same = pybridge.eval("lambda s, t: (s, t)")
+    wrong = []
+
+    def work(n):
+        mine, mine_too = f"text {n} " * 50, f"other {n} " * 50
+        for _ in range(300):
+            for text in (mine, mine, mine_too):
+                if same(text, text) != (text, text):
+                    wrong.append(text)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_a_long_text_is_a_value_wherever_it_goes(guest):
+    text = "what is " * 20
+    same = pybridge.eval("lambda s: s")
+    for _ in range(3):
+        same(text)
+    assert pybridge.eval("lambda s: (s, [s], {s: s})")(text)[0] == text
+    assert list(pybridge.eval("lambda s: [s, s]")(text)) == [text, text]
+    assert (
+        same(s := [text]) is s
+        and pybridge.eval("lambda f, s: f(s)")(lambda t: t + "!", text) == text + "!"
+    )
+    assert pybridge.eval("lambda f: f()")(lambda: text) == text
+    assert pybridge.ref(text).upper() == text.upper()
+    holder = pybridge.eval("type('X', (), {})()")
+    holder.name = text
+    assert holder.name is text
+    assert next(iter(pybridge.eval("lambda s: iter((s,))")(text))) == text
+    with pytest.raises(KeyError) as caught:
+        pybridge.eval("{}")[text]
+    assert caught.value.args == (text,)

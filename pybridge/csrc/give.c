@@ -358,6 +358,8 @@ int64_t pb_result(pb_frame *f, pb_obj o /*steals*/)
         pb_drop(o);
         return PB_INT;
     }
+    if (PB_UNLIKELY((int64_t)(intptr_t)o == pb_state.twin))
+        return pb_answer(f, PB_TWIN, pb_state.twin);
     const pb_kind *kind = &o->type->head == G.PyUnicode_Type ? NULL : pb_kind_find(o->type);
     if (kind != NULL && PB_TAG(kind->word) == PB_OBJECT     /* what most objects are */
         && !(o->type->flags & (PB_TYPE_EXCEPTION | PB_TYPE_TYPE))

@@ -71,8 +71,9 @@ enum {
                       own crossing; otherwise the address of the other frame, and two cells
                       follow: the guest's object, new, and the serial of that crossing */
     PB_SAME,       /* to the guest: the length-th container of this crossing again */
-    PB_TEXTS       /* to the guest: a list; length texts, UTF-8, end to end at payload; the
+    PB_TEXTS,      /* to the guest: a list; length texts, UTF-8, end to end at payload; the
                       payload of the next cell: the address of their lengths, int64_t */
+    PB_TWIN        /* to the host, as the whole result: PB_OBJECT, the text at pb_shared.twin */
 };
 
 /* ORDER REASONS: pybridge/_raised.py */
@@ -137,6 +138,7 @@ typedef struct pb_shared {
     int64_t released;       /* handles released */
     int64_t leases_revoked;
     int64_t host_stack;     /* bytes of stack that the host allows itself; 0: not counted */
+    int64_t twin;           /* a guest string that the host has too, and keeps alive; 0: none */
 } pb_shared;
 
 /* Py_buffer: the same in every guest. */
@@ -207,6 +209,7 @@ int64_t pb_dict_get(pb_frame *f, intptr_t self);
 int64_t pb_next(pb_frame *f, intptr_t iterator);
 int64_t pb_fetch(pb_frame *f, intptr_t iterator, int64_t seen, int64_t most);
 int64_t pb_intern(pb_frame *f, const char *text, int64_t length);
+int64_t pb_text_new(pb_frame *f, const char *text, int64_t length);     /* PB_OBJECT, a str */
 int64_t pb_names(pb_frame *f, int64_t count);
 int64_t pb_import(pb_frame *f);
 int64_t pb_kind_set(pb_frame *f, intptr_t type, int64_t word, intptr_t reducer);

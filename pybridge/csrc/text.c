@@ -6,7 +6,7 @@
  *
  * Needs the guest GIL.
  */
-#include "core.h"
+#include "crossing.h"
 
 static size_t header;           /* 0: not known */
 
@@ -57,4 +57,14 @@ pb_obj pb_text_make(const char *bytes, int64_t length)
     if (header != 0 && length > 1 && is_ascii(bytes, (size_t)length))   /* CPython has those of one */
         return ascii_make(bytes, (size_t)length);
     return G.PyUnicode_DecodeUTF8(bytes, length, "surrogatepass");
+}
+
+int64_t pb_text_new(pb_frame *f, const char *text, int64_t length)
+{
+    int64_t word = 0;
+    pb_thread *t = crossing_begin(f, 1, &word);
+    if (t == NULL)
+        return word;
+    pb_obj o = pb_text_make(text, length);
+    return crossing_end_plain(t, f, o == NULL, PB_OBJECT, (int64_t)(intptr_t)o);
 }

@@ -14,7 +14,7 @@ import _thread
 import sys
 
 from pybridge import _guest
-from pybridge._convert import check_read, decoders, encoders, fallbacks, get, keep, put
+from pybridge._convert import check_read, decoders, encoders, fallbacks, get, keep, late, put
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import BASE, Frame, frame_of_callback
@@ -115,11 +115,28 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
     return 0
 
 
+def _is_late(x: Any) -> bool:
+    """Has this numpy.float64 no object in the guest?  As a result it needs none on the host:
+    its value goes there."""
+    try:
+        _get(x, "_pybridge_chunk")
+    except AttributeError:
+        return True
+    return False
+
+
+_get = object.__getattribute__
+
+
 def _put_result(frame: Frame, mem: Any, result: Any) -> None:
     if mem.capacity != BASE:
         lib.pb_frame_shrink(mem)
-    put(frame, 0, result)
     kind = type(result)
+    if kind is late.float_class and _is_late(result):
+        frame.ints[0] = lib.PB_LATE
+        frame.doubles[1] = float.__float__(result)
+        return
+    put(frame, 0, result)
     if kind is not float and kind is not int and kind is not str and result is not None:
         keep(frame, result)  # the handles in it, until the core has its own references
 
@@ -203,8 +220,11 @@ def _hot_entry(kind: int, i: int) -> None:
 
 @hidden
 def _hot_answer(address: int, result: Any) -> int:
-    """A result that is no number, in the frame at `address`."""
+    """Any other result, in the frame at `address`."""
     mem = ffi.cast("pb_frame *", address)
+    if type(result) is late.float_class and _is_late(result):
+        ffi.cast("double *", mem.base)[1] = float.__float__(result)
+        return lib.PB_LATE  # type: ignore[no-any-return]
     frame = frame_of_callback(mem)
     if frame.keep is not None:
         frame.reset()

@@ -662,6 +662,40 @@ def test_hot_functions_are_freed(make, leakfree):
         assert make("caught")(lambda x: 1 // 0, 1)[0] == "ZeroDivisionError"
 
 
+@pytest.fixture
+def np(guest):
+    try:
+        np = pybridge.import_module("numpy")
+    except ModuleNotFoundError:
+        pytest.skip("this guest has no numpy")
+    np.sqrt(np.arange(3.0))[1] * 2
+    return np
+
+
+def test_a_numpy_float64_as_a_result_is_one_in_the_guest(make, np):
+    look = make(
+        "lambda f, x: [(type(y).__name__, repr(float(y)), y * 2 == y + y) for y in [f(x)]][0]"
+    )
+    values = [1.5, -0.0, float("inf"), float("nan"), 1e-320]
+    for _ in range(HOT):
+        for value in values:
+            made = np.add(value, 0.0) if value != 0 else np.negative(0.0)
+            kind, text, same = look(lambda x, made=made: made, 1.0)
+            assert kind == "float64" and text == repr(value) and same == (value == value)
+    many = make("lambda f, n: sum(f(0.5) for _ in range(n))")
+    blocks = make("__import__('sys').getallocatedblocks")
+    assert many(lambda x: np.sqrt(x * x), 2000) == 1000.0
+    before = blocks()
+    assert many(lambda x: np.sqrt(x * x), 20000) == 10000.0
+    assert blocks() - before < 2000
+    # One that is a guest object comes back as that very object.
+    kept = make("__import__('numpy').float64(2.5)")
+    same = make("lambda f, x: [f(x) is x for _ in range(40)]")
+    assert all(same(lambda x: x, kept))
+    back = make("lambda f: f(1.0)")
+    assert back(lambda x: (np.sqrt(4.0), [np.sqrt(9.0)])) == (2.0, [3.0])
+
+
 # ---- keywords: names that the host is told once --------------------------------------------
 
 

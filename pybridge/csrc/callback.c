@@ -317,6 +317,8 @@ static pb_obj take_plain(const pb_frame *f, int tag)
         return G.PyFloat_FromDouble(x.d);
     case PB_INT:
         return G.PyLong_FromLongLong(x.i);
+    case PB_LATE:
+        return pb_late_float_new(x.d);
     case PB_NONE:
         return pb_dup(G._Py_NoneStruct);
     default:

@@ -247,6 +247,7 @@ void pb_ungive(pb_frame *f, int64_t from, int64_t to);
 
 /* ---- late.c ---- */
 extern const pb_type *pb_late_float;        /* NULL before numpy is met */
+pb_obj pb_late_float_new(double value);     /* new, or NULL with an error set */
 
 /* ---- give.c ---- */
 int pb_cell_add(pb_frame *f, int64_t *at, int64_t word, int64_t payload);

@@ -71,6 +71,7 @@ enum {
                       own crossing; otherwise the address of the other frame, and two cells
                       follow: the guest's object, new, and the serial of that crossing */
     PB_SAME,       /* to the guest: the length-th container of this crossing again */
+    PB_LATE,       /* to the guest, from a callback: the bits of a numpy.float64 that is made now */
     PB_TEXTS,      /* to the guest: a list; length texts, UTF-8, end to end at payload; the
                       payload of the next cell: the address of their lengths, int64_t */
     PB_TWIN        /* to the host, as the whole result: PB_OBJECT, the text at pb_shared.twin */

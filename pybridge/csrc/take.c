@@ -125,6 +125,8 @@ static pb_obj take(const pb_frame *f, int64_t *at, int depth)
         return G.PyFloat_FromDouble(pb_double_of(payload));
     case PB_INT:
         return G.PyLong_FromLongLong(payload);
+    case PB_LATE:
+        return pb_late_float_new(pb_double_of(payload));
     case PB_NONE:
         return pb_dup(G._Py_NoneStruct);
     case PB_TRUE:

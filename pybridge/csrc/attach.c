@@ -288,6 +288,7 @@ pb_thread *pb_step_out(pb_outside *outside)
     if (!t->inside) {
         while (t->held == PB_CLAIMED)       /* a lease of ours just ended: see lease.c */
             (void)sched_yield();
+        outside->held = t->held;            /* held: by pb_attached_begin */
         t->tstate = G.PyThreadState_Get();
         t->held = PB_HELD;
     }
@@ -306,7 +307,8 @@ void pb_step_in(pb_thread *t, const pb_outside *outside)
         *t->slot = t->tstate;
     else
         gil_take(t);
-    if (!outside->inside) {                 /* who took the GIL, not through us, drops it */
+    if (!outside->inside && outside->held == PB_FREE) {
+        /* who took the GIL, not through us, drops it */
         t->keep = 0;
         while (!__atomic_compare_exchange_n(&t->held, &(int){PB_HELD}, PB_FREE, 0, __ATOMIC_SEQ_CST,
                                             __ATOMIC_SEQ_CST))

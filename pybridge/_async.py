@@ -19,10 +19,10 @@ from itertools import count
 from types import CoroutineType
 
 from pybridge import _contexts, _guest
-from pybridge._convert import fallbacks
 from pybridge._handle import Handle
 from pybridge._mirrorclass import extensions
 from pybridge._proxy import POOL, Proxy
+from pybridge._put import fallbacks
 from pybridge._raised import to_host
 from pybridge._table import FUNCTION, guest_object, put_object
 
@@ -30,7 +30,7 @@ TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any, Callable
 
-    from pybridge._convert import Encoder
+    from pybridge._put import Encoder
 
 _PUMP = "_pybridge_pump"
 _timeout: Any = None  # a class, made when it is needed

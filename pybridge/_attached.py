@@ -12,8 +12,8 @@ from __future__ import annotations
 import _thread
 
 from pybridge import _runtime
-from pybridge._convert import refusal
 from pybridge._core import lib
+from pybridge._take import refusal
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

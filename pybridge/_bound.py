@@ -21,7 +21,6 @@ where that fails nothing is known beforehand.  Fixed classes need none of this: 
 from __future__ import annotations
 
 from pybridge import _guest
-from pybridge._convert import lend, put, take
 from pybridge._core import ffi, lib
 from pybridge._frame import frame_get
 from pybridge._handle import Handle
@@ -30,6 +29,8 @@ from pybridge._identity import kept
 from pybridge._metatype import MirrorType
 from pybridge._names import interned
 from pybridge._proxy import Proxy, call_handle
+from pybridge._put import lend, put
+from pybridge._take import take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

@@ -19,11 +19,12 @@ import _thread
 from _weakref import ref as _ref
 
 from pybridge import _guest, _layout, _release, _runtime
-from pybridge._convert import INT, take
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import frame_get, frames
 from pybridge._handle import Handle
+from pybridge._tags import INT
+from pybridge._take import take
 from pybridge._view import View, c_strides, class_for
 
 TYPE_CHECKING = False  # typing costs 20 ms at import

@@ -14,7 +14,6 @@ import _thread
 import sys
 
 from pybridge import _guest
-from pybridge._convert import check_read, decoders, encoders, fallbacks, get, keep, late, put
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import BASE, Frame, frame_of_callback
@@ -22,15 +21,17 @@ from pybridge._host import hidden, module_dict
 from pybridge._keywords import caller
 from pybridge._keywords import note as note_names
 from pybridge._linked import settle_answer
+from pybridge._put import encoders, fallbacks, keep, put
 from pybridge._raised import guest_exception
 from pybridge._release import shared
 from pybridge._table import FUNCTION, Weak, guest_object, host_object, objects, put_object
+from pybridge._take import check_read, decoders, get, late
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any
 
-    from pybridge._convert import Encoder
+    from pybridge._put import Encoder
 
 _FLOAT: int = lib.PB_FLOAT
 

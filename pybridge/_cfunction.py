@@ -11,11 +11,11 @@ Each keeps alive the guest object that the C function belongs to.
 
 from __future__ import annotations
 
-from pybridge._convert import take
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import frame_get
 from pybridge._host import module_dict
+from pybridge._take import take
 from pybridge._view import View
 
 TYPE_CHECKING = False  # typing costs 20 ms at import

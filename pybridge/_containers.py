@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from pybridge import _guest, _runtime
-from pybridge._convert import put, take
 from pybridge._core import ffi, lib
 from pybridge._frame import frame_get
 from pybridge._handle import Handle
+from pybridge._put import put
+from pybridge._take import take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

@@ -23,11 +23,11 @@ import sys
 from _weakref import ref
 
 from pybridge import _guest
-from pybridge._convert import take
 from pybridge._core import lib
 from pybridge._errors import BridgeError
 from pybridge._frame import frame_get
 from pybridge._host import hidden
+from pybridge._take import take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

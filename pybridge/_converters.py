@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Converters of the program's own: how objects of one class cross.
 
-A host class's converter is an entry of `_convert.encoders`, a guest class's a maker of
+A host class's converter is an entry of `_put.encoders`, a guest class's a maker of
 `_mirror.convert`: classes without one cost nothing more than before.  What a converter of
 this name does now is looked up when an object crosses: in the scopes of this context,
 innermost first, then in the global table; `None` there, or nothing at all, means the bridge's
@@ -15,18 +15,18 @@ from __future__ import annotations
 
 import _thread
 
-from pybridge import _convert, _exporter, _guest, _mirror, _runtime
-from pybridge._convert import encoders, fallbacks, put
+from pybridge import _exporter, _guest, _mirror, _put, _runtime
 from pybridge._frame import Frame
 from pybridge._handle import Handle
 from pybridge._host import hidden
 from pybridge._metatype import MirrorType
+from pybridge._put import encoders, fallbacks, put
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any, Callable
 
-    from pybridge._convert import Encoder
+    from pybridge._put import Encoder
 
 _ABSENT: Any = object()
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset,
@@ -172,7 +172,7 @@ def _put_converted(frame: Frame, at: int, x: Any) -> int:
         other = function(x)
         if type(other) is not kind:
             if isinstance(other, Handle):
-                _convert.keep(frame, other)
+                _put.keep(frame, other)
             return put(frame, at, other)
         x = other
     encoder: Encoder | None = _ordinary[kind]
@@ -186,7 +186,7 @@ def _encoder_of(x: Any) -> Encoder:
         encoder = fallback(x)
         if encoder is not None:
             return encoder
-    raise _convert.unconvertible(x)
+    raise _put.unconvertible(x)
 
 
 # ---- to the host ----------------------------------------------------------------------------

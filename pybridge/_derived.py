@@ -27,7 +27,6 @@ import itertools
 import types
 
 from pybridge import _guest, _kinds
-from pybridge._convert import encoders
 from pybridge._core import lib
 from pybridge._handle import Handle, isolate, settle
 from pybridge._host import hidden, module_dict
@@ -37,6 +36,7 @@ from pybridge._metatype import pending as pending_hook
 from pybridge._mirror import classify_as, stays
 from pybridge._ownclasses import guest_class_of, put_class
 from pybridge._proxy import Proxy
+from pybridge._put import encoders
 from pybridge._table import put_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import

@@ -14,11 +14,11 @@ from __future__ import annotations
 from _weakref import ref
 from types import TracebackType
 
-from pybridge._convert import get, late
 from pybridge._core import lib
 from pybridge._frame import Frame, frames
 from pybridge._handle import adopt
 from pybridge._host import hidden, promote
+from pybridge._take import get, late
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

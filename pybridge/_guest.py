@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import os
 
-from pybridge._convert import CLASS, HEAVY, HOST, OBJECT, UNKNOWN, late, put, take
 from pybridge._core import lib
 from pybridge._errors import BridgeError
 from pybridge._frame import frame_get, frames
 from pybridge._handle import adopt_alone, settle
 from pybridge._host import hidden
 from pybridge._names import interned, put_arguments
+from pybridge._put import put
+from pybridge._tags import CLASS, HEAVY, HOST, OBJECT, UNKNOWN
+from pybridge._take import late, take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

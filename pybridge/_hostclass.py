@@ -19,26 +19,20 @@ import sys
 
 from pybridge import _guest, _hostasked, _kinds, _mirror, _table, _values
 from pybridge._callback import put_function
-from pybridge._convert import (
-    OBJECT,
-    encoder_of,
-    encoders,
-    fallbacks,
-    keep,
-    put_build,
-    take,
-)
 from pybridge._core import lib
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import Handle, adopt_alone, settle
 from pybridge._methods import guest_method
+from pybridge._put import encoder_of, encoders, fallbacks, keep, put_build
 from pybridge._table import PLAIN, guest_object, number_of, put_object
+from pybridge._tags import OBJECT
+from pybridge._take import take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any, Callable
 
-    from pybridge._convert import Encoder
+    from pybridge._put import Encoder
 
 _BINARY = "add sub mul matmul truediv floordiv mod divmod lshift rshift and xor or pow".split()
 _SPECIALS = frozenset(

@@ -8,7 +8,7 @@ reference is the one that just crossed there is no proxy yet, and nobody can sen
 unless there are weak references to it (csrc/give.c looks).  So a proxy is entered here
 
     when its object crosses and somebody else has it too        `_handle.adopt`
-    when it is passed to the guest, which may keep it           `_convert.put`
+    when it is passed to the guest, which may keep it           `_put.put`
     when an operation on it, or an operator with it, left       `kept`
     more references than one
 

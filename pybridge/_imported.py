@@ -16,10 +16,10 @@ import sys
 from types import ModuleType
 
 from pybridge import _guest
-from pybridge._convert import encoders, put
 from pybridge._frame import Frame
 from pybridge._host import hidden
 from pybridge._module import is_module
+from pybridge._put import encoders, put
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

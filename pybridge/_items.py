@@ -8,7 +8,6 @@ does, in the guest, an object of a subclass.
 
 from __future__ import annotations
 
-from pybridge._convert import lend, put, take
 from pybridge._core import lib
 from pybridge._frame import frame_get
 from pybridge._handle import Handle
@@ -16,6 +15,8 @@ from pybridge._host import hidden
 from pybridge._identity import kept
 from pybridge._mirrorclass import extensions
 from pybridge._proxy import POOL
+from pybridge._put import lend, put
+from pybridge._take import take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

@@ -17,13 +17,15 @@ list meanwhile may be seen late, by at most what was read ahead.
 
 from __future__ import annotations
 
-from pybridge._convert import FLOATS, INTS, STOP, encoders, end, get, put, take
 from pybridge._core import ffi, lib
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import makers
 from pybridge._host import hidden
 from pybridge._kinds import LIST_ITERATOR
+from pybridge._put import encoders, put
 from pybridge._release import shared
+from pybridge._tags import FLOATS, INTS, STOP
+from pybridge._take import end, get, take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ dictionary is made, and PyPy compiles it with the called function.
 
 from __future__ import annotations
 
-from pybridge._convert import check_read, get
 from pybridge._core import ffi
 from pybridge._host import module_dict
+from pybridge._take import check_read, get
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

@@ -20,28 +20,15 @@ at the same moment may be two objects in the guest for that long.
 
 from __future__ import annotations
 
-from pybridge import _guest
-from pybridge._convert import (
-    DICT,
-    FLOATS,
-    INTS,
-    LINK,
-    LIST,
-    SAME,
-    SET,
-    TEXTS,
-    encoders,
-    fallbacks,
-    keep,
-    late,
-    put_items,
-    take,
-)
+from pybridge import _guest, _put
 from pybridge._core import ffi, lib
 from pybridge._frame import Frame, by_address, frame_get
 from pybridge._handle import adopt_nothing
 from pybridge._host import list_strategy, utf8
+from pybridge._put import encoders, fallbacks, keep, put_items
 from pybridge._table import live, number_new, numbers, objects
+from pybridge._tags import DICT, FLOATS, INTS, LINK, LIST, SAME, SET, TEXTS
+from pybridge._take import late, take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -240,7 +227,7 @@ def _dict_encoder(x: Any) -> Any:
     return None
 
 
-late.container = _put_container
+_put.late.container = _put_container
 fallbacks.insert(0, _dict_encoder)
 late.settle = _settle
 late.linked = _linked

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 from pybridge import _guest, _runtime
 from pybridge._callback import note_limit
-from pybridge._convert import encoders, put
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import Frame
 from pybridge._handle import Handle
 from pybridge._host import module_dict
+from pybridge._put import encoders, put
 from pybridge._raised import FROM_C, guest_exception
 
 TYPE_CHECKING = False  # typing costs 20 ms at import

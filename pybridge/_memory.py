@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The first host memory that crosses loads `_exporter`, which enters its own rows.
 
-Until then its row here is all that the tables of `_convert` have of it: a program that passes
+Until then its row here is all that the tables of `_put` have of it: a program that passes
 no memory does without the modules of layouts and views.  What pickles have of a proxy
 (`_pickled`), and numpy's classes of the host's speed (`_numpy`), come with the guest.
 """
@@ -11,16 +11,16 @@ from __future__ import annotations
 import sys
 
 from pybridge import _runtime
-from pybridge._convert import encoders, fallbacks
 from pybridge._core import ffi
 from pybridge._frame import Frame
 from pybridge._host import is_array
+from pybridge._put import encoders, fallbacks
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any
 
-    from pybridge._convert import Encoder
+    from pybridge._put import Encoder
 
 _PLAIN = (bytearray, memoryview, ffi.CData, ffi.buffer)
 # Classes of modules that are loaded already if there is an object of theirs.

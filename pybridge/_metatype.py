@@ -7,13 +7,13 @@ its functions into the two lists here, so that this module needs neither.
 
 from __future__ import annotations
 
-from pybridge._convert import take
 from pybridge._core import lib
 from pybridge._frame import frame_get
 from pybridge._handle import Handle
 from pybridge._host import hidden
 from pybridge._names import interned
 from pybridge._proxy import Proxy, call_handle
+from pybridge._take import take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

@@ -16,13 +16,14 @@ from __future__ import annotations
 from types import MethodType
 
 from pybridge import _guest
-from pybridge._convert import put, take
 from pybridge._core import lib
 from pybridge._frame import frame_get
 from pybridge._host import hidden, module_dict, promote
 from pybridge._identity import kept
 from pybridge._names import interned, put_arguments
 from pybridge._proxy import Proxy
+from pybridge._put import put
+from pybridge._take import take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

@@ -30,8 +30,8 @@ from __future__ import annotations
 import builtins
 
 from pybridge import _guest, _kinds, _values
-from pybridge._convert import fallbacks, late, put, take, value_of
 from pybridge._core import ffi, lib
+from pybridge._exceptionclasses import described_classes, exception_class
 from pybridge._frame import Frame, frame_get
 from pybridge._handle import (
     adopt_alone,
@@ -47,13 +47,15 @@ from pybridge._metatype import pending
 from pybridge._mirrorclass import DOC, MODULE, Description, class_make, constant, converted
 from pybridge._ownclasses import BY_VALUE, OWN, guest_class_of, numbers, put_own_class
 from pybridge._proxy import Proxy
-from pybridge._raised import described_classes, exception_class, exception_object
+from pybridge._put import fallbacks, put
+from pybridge._raised import exception_object
+from pybridge._take import late, take, value_of
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any
 
-    from pybridge._convert import Encoder
+    from pybridge._put import Encoder
 
 _cast = ffi.cast
 _INTS = ffi.typeof("int64_t *")
@@ -258,9 +260,12 @@ def _ordinary(number: int, tag: int) -> Any:
         ]
 
         def value(proxy: Any) -> Any:
+            # Broken, or half made, it stays what it is.  The guest catches its error: here it
+            # would lead to the object, of which `AttributeError.obj` is, and so to this again.
+            fields = _guest.call("reduced", _guest.support(row.reduce), proxy)
             try:
-                return row.make(*_guest.call(row.reduce, proxy))
-            except Exception:  # broken, or half made: it stays what it is
+                return proxy if fields is None else row.make(*fields)
+            except Exception:
                 return proxy
 
         return value

@@ -10,12 +10,12 @@ from __future__ import annotations
 import builtins
 
 from pybridge import _bound, _guest, _kinds, _methods
-from pybridge._convert import encoders
 from pybridge._errors import ConversionError
 from pybridge._host import hidden
 from pybridge._metatype import MirrorType
 from pybridge._ownclasses import LANGUAGE, VALUES, guest_class_of, numbers, put_class
 from pybridge._proxy import POOL, GuestAttribute, Proxy
+from pybridge._put import encoders
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

@@ -20,13 +20,14 @@ from __future__ import annotations
 from types import ModuleType
 
 from pybridge import _guest
-from pybridge._convert import put, take
 from pybridge._core import ffi, lib
 from pybridge._frame import frame_get
 from pybridge._handle import scope_leave
 from pybridge._host import hidden, module_dict, promote
 from pybridge._mirrorclass import extensions
 from pybridge._proxy import Proxy
+from pybridge._put import put
+from pybridge._take import take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

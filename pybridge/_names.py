@@ -8,10 +8,12 @@ what is found here is the handle, which is never released.  In a trace it is a c
 
 from __future__ import annotations
 
-from pybridge._convert import OBJECT, put, take
 from pybridge._core import lib
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._host import module_dict, utf8
+from pybridge._put import put
+from pybridge._tags import OBJECT
+from pybridge._take import take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from pybridge import _guest, _runtime
 from pybridge._cfunction import address_check, c_function, compiled, spelled
-from pybridge._convert import STOP, put, take
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import frame_get, frames
 from pybridge._handle import Handle
 from pybridge._host import module_dict
+from pybridge._put import put
+from pybridge._tags import STOP
+from pybridge._take import take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

@@ -20,7 +20,6 @@ they want to see each object.
 from __future__ import annotations
 
 from pybridge import _guest, _kinds, _methods
-from pybridge._convert import VALUE, decoders, late
 from pybridge._core import lib
 from pybridge._dtypes import INTEGERS
 from pybridge._handle import makers
@@ -30,6 +29,8 @@ from pybridge._mirror import classified
 from pybridge._mirrorclass import extensions
 from pybridge._otherkinds import NAMES as OTHERS
 from pybridge._otherkinds import make_date
+from pybridge._tags import VALUE
+from pybridge._take import decoders, late
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import sys
 import types
 
 from pybridge import _guest, _kinds, _values
-from pybridge._convert import put
 from pybridge._frame import Frame
 from pybridge._handle import settle
 from pybridge._metatype import MirrorType
+from pybridge._put import put
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

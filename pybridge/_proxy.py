@@ -12,7 +12,6 @@ long as the proxy, and is released some time after (`_release`), or by `pybridge
 from __future__ import annotations
 
 from pybridge import _guest, _iterate, _kinds, _operators
-from pybridge._convert import STOP, lend, put, take
 from pybridge._core import lib
 from pybridge._errors import ConversionError
 from pybridge._frame import frame_get, frames
@@ -20,6 +19,9 @@ from pybridge._handle import Handle
 from pybridge._host import hidden
 from pybridge._identity import kept
 from pybridge._names import interned, put_arguments
+from pybridge._put import lend, put
+from pybridge._tags import STOP
+from pybridge._take import take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -305,4 +307,4 @@ Unclassified = type(
 for _name in ("__get__", "__set__", "__delete__"):
     delattr(Unclassified, _name)  # mirror classes hold one as an attribute
 _kinds.instances[_kinds.UNCLASSIFIED] = Unclassified
-_REGISTERED = _iterate  # imported for what it adds to the tables of _convert
+_REGISTERED = _iterate  # imported for what it adds to the tables of _put

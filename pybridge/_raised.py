@@ -18,148 +18,37 @@ back as itself: the guest's stand-in holds it through the table of host objects.
 from __future__ import annotations
 
 import _thread
-import builtins
 import sys
-import types
 from _weakref import ref as _ref
 
-from pybridge import _guest, _kinds
-from pybridge._convert import ERROR, fallbacks, late, put, take
+from pybridge import _guest
 from pybridge._core import lib
 from pybridge._described import GUEST as _GUEST
-from pybridge._described import note_class, note_place
+from pybridge._described import note_class
 from pybridge._errors import ConversionError
+from pybridge._exceptionclasses import (
+    TEXT,
+    described_classes,
+    host_class,
+    text_of,
+)
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import Handle, adopt, adopt_alone, release
-from pybridge._host import hidden, library_module
+from pybridge._host import hidden
+from pybridge._put import fallbacks, put
 from pybridge._table import PLAIN, guest_object, put_object
+from pybridge._tags import ERROR
+from pybridge._take import late, take
+from pybridge._tracebacks import guest_traceback
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any
 
-    from pybridge._convert import Encoder
+    from pybridge._put import Encoder
 
 FROM_C = "__pybridge_from_c__"  # on an exception that a host function raised to C: _lowlevel
-_TEXT = "__pybridge_text__"
 _MOST_LINKS = 50  # exceptions converted for one that is raised: causes, contexts, groups
-_classes: dict[tuple[str, str, tuple[type, ...]], type] = {}
-
-
-def _host_class(described: Any) -> Any:
-    """The host's class for a guest exception: its class, or where that cannot be asked for
-    its MRO: (module, name, positions of the bases) each."""
-    if isinstance(described, type):
-        return described
-    made: dict[int, Any] = {}
-    for i in range(len(described) - 1, -1, -1):
-        module, name, bases = described[i]
-        cls = _builtin(name) if module == "builtins" else _of_the_library(module, name)
-        if cls is None:
-            cls = exception_class(module, name, tuple([made[j] for j in bases]))
-        made[i] = cls
-    return made[0]
-
-
-def exception_class(module: str, qualname: str, bases: tuple[Any, ...]) -> Any:
-    """The host's class for a guest exception class that is no builtin one: made once, below
-    the same bases, so that one with two builtin bases (io.UnsupportedOperation) is caught by
-    either."""
-    own = _of_the_library(module, qualname)
-    if own is not None:
-        return own
-    bases = tuple([b for b in bases if issubclass(b, BaseException)]) or (Exception,)
-    key = module, qualname, bases
-    cls = _classes.get(key)
-    if cls is None:
-        space = {"__module__": module, "__qualname__": qualname, "__str__": _text}
-        short = qualname.rpartition(".")[2]
-        try:
-            cls = type(short, bases, space)
-        except TypeError:  # bases that the host cannot combine
-            cls = type(short, bases[:1], space)
-        _classes[key] = cls
-    return cls
-
-
-def _builtin(name: str) -> Any:
-    cls = getattr(builtins, name, None)
-    if cls is None and name.endswith("ExceptionGroup"):
-        # The back-port, where the program uses it.
-        cls = getattr(sys.modules.get("exceptiongroup"), name, None)
-    return cls if isinstance(cls, type) and issubclass(cls, BaseException) else None
-
-
-def _of_the_library(module: str, name: str) -> Any:
-    """The host's own exception of the standard library: `except json.JSONDecodeError`
-    catches the guest's."""
-    cls = getattr(library_module(module), name, None)
-    if cls is None and module.startswith("_"):  # of a C module: the host's may be in Python
-        cls = getattr(library_module(module[1:]), name, None)
-    return cls if isinstance(cls, type) and issubclass(cls, BaseException) else None
-
-
-def _text(self: BaseException) -> str:
-    """What the guest's __str__ said, if it has one of its own."""
-    text = self.__dict__.get(_TEXT)
-    if text is not None:
-        return text  # type: ignore[no-any-return]
-    for cls in type(self).__mro__:
-        function = vars(cls).get("__str__")
-        if function is not None and function is not _text:
-            return function(self)  # type: ignore[no-any-return]
-    return ""
-
-
-def _code(filename: str, name: str, first: int) -> Any:
-    return _pattern.__code__.replace(co_filename=filename, co_name=name, co_firstlineno=first)
-
-
-def _pattern() -> Any:
-    yield
-
-
-def _traceback(
-    entries: tuple[tuple[str, int, str, str, int, int, int], ...],
-    inner: types.TracebackType | None,
-) -> types.TracebackType | None:
-    """Host traceback entries for guest frames, in front of `inner`."""
-    for filename, lineno, name, line, first, code, instruction in reversed(entries):
-        if line:
-            _remember(filename, lineno, line)
-        # At no instruction, else newer hosts show the position of that instead of the line.
-        frame = _shown.get((filename, name, first)) or _frame_new(filename, name, first)
-        lineno = max(lineno, 1)
-        inner = types.TracebackType(inner, frame, -1, lineno)
-        if code:
-            note_place(code, instruction, frame, lineno)
-    return inner
-
-
-_MOST_SHOWN = 2000
-_shown: dict[tuple[str, str, int], Any] = {}  # frames that stand for a function of the guest
-
-
-def _frame_new(filename: str, name: str, first: int) -> Any:
-    """A generator that never ran has a frame: the cheapest real one there is."""
-    generator = types.FunctionType(_code(filename, name, first), {"__name__": "guest"})()
-    if len(_shown) > _MOST_SHOWN:
-        _shown.clear()
-    frame = _shown[filename, name, first] = generator.gi_frame
-    return frame
-
-
-def _remember(filename: str, lineno: int, line: str) -> None:
-    """Let the host print a line of code that is in no file."""
-    import linecache
-
-    if linecache.getline(filename, lineno).strip():
-        return
-    known = linecache.cache.get(filename)
-    lines = list(known[2]) if known is not None and len(known) == 4 else []
-    lines.extend(["\n"] * (lineno - len(lines)))
-    lines[lineno - 1] = line
-    linecache.cache[filename] = (len(line), None, lines, filename)
 
 
 # Exceptions of the guest whose host objects were passed back as values (not thrown): guest
@@ -249,7 +138,7 @@ def to_host(proxy: Any, known: dict[int, Any] | None = None) -> BaseException:
             known[id(proxy)] = proxy, exc  # its number counts; the address may be used again
             _added(exc, d, proxy, known)
             release(proxy)
-            return exc.with_traceback(_traceback(d.entries, exc.__traceback__))
+            return exc.with_traceback(guest_traceback(d.entries, exc.__traceback__))
         setattr(exc, _GUEST, proxy)
     elif d.members is not None:
         known[proxy._pybridge_handle] = proxy, None  # counts, while its members are converted
@@ -261,12 +150,12 @@ def to_host(proxy: Any, known: dict[int, Any] | None = None) -> BaseException:
         exc = _made_group(d, members)
         setattr(exc, _GUEST, proxy)
     else:
-        exc = _made(_host_class(d.classes), d)
+        exc = _made(host_class(d.classes), d)
         setattr(exc, _GUEST, proxy)
         if d.plain and d.text is None:
             note_class(type(exc), proxy, [name for name, _ in d.attributes])
     known[proxy._pybridge_handle] = proxy, exc
-    exc = exc.with_traceback(_traceback(d.entries, exc.__traceback__))
+    exc = exc.with_traceback(guest_traceback(d.entries, exc.__traceback__))
     if d.host is None or d.guests:
         if d.cause and (len(known) < _MOST_LINKS or d.cause in known):
             exc.__cause__ = to_host(_link(proxy, "__cause__"), known)
@@ -318,7 +207,7 @@ def exception_object(handle: int, proxy: Any) -> Any:
 
 def _made_group(d: _Described, members: list[BaseException]) -> BaseException:
     """An exception group of host exceptions."""
-    cls = _host_class(d.classes)
+    cls = host_class(d.classes)
     message = d.args[0] if d.args else ""
     try:
         exc: BaseException = cls(message, members)
@@ -331,14 +220,14 @@ def _made_group(d: _Described, members: list[BaseException]) -> BaseException:
         except Exception:  # a read-only one, set by the constructor already
             pass
     if d.text is not None:
-        setattr(exc, _TEXT, d.text)
+        setattr(exc, TEXT, d.text)
     return exc
 
 
 class _Plain(Exception):
     """An exception of a class that the host cannot make an object of."""
 
-    __str__ = _text
+    __str__ = text_of
 
 
 def _made(cls: type[BaseException], d: _Described) -> BaseException:
@@ -362,7 +251,7 @@ def _made(cls: type[BaseException], d: _Described) -> BaseException:
         except Exception:  # a read-only one, set by the constructor already
             pass
     if d.text is not None:
-        setattr(exc, _TEXT, d.text)
+        setattr(exc, TEXT, d.text)
     return exc
 
 
@@ -476,23 +365,6 @@ _ATTRIBUTES = {
 }
 
 
-def described_classes(cls: type) -> tuple[Any, ...]:
-    """The MRO of an exception class, for the guest: module, name, positions of the bases, and
-    the guest class, where the host's stands for one of the guest's own."""
-    mro = [base for base in cls.__mro__ if issubclass(base, BaseException)]
-    return tuple(
-        [
-            (
-                base.__module__,
-                base.__qualname__,
-                tuple([mro.index(b) for b in base.__bases__ if b in mro]),
-                None if base.__module__ == "builtins" else _kinds.guest_classes.get(base),
-            )
-            for base in mro
-        ]
-    )
-
-
 def _description(exc: BaseException) -> tuple[Any, ...]:
     """What `make_exception` of the guest is told."""
     mro = type(exc).__mro__
@@ -505,7 +377,7 @@ def _description(exc: BaseException) -> tuple[Any, ...]:
                 if value is not None:
                     attributes.append((name, value))
     for name, value in list(getattr(exc, "__dict__", {}).items()):
-        if type(name) is str and name not in (_GUEST, _TEXT, FROM_C):
+        if type(name) is str and name not in (_GUEST, TEXT, FROM_C):
             attributes.append((name, value))
     text = None
     function = getattr(type(exc), "__str__", None)

@@ -152,7 +152,7 @@ def _load() -> None:
     global signal
     import signal  # before there is a second interpreter, whose threads may run host code
 
-    # For the rows that they add to the tables of _convert.
+    # For the rows that they add to the tables of _put.
     from pybridge import (  # noqa: F401
         _async,
         _derived,

@@ -15,13 +15,15 @@ Any thread.  Two that need the object of one scalar at once: the first one's sta
 
 from __future__ import annotations
 
-from pybridge._convert import HEAVY, OBJECT, SUBVALUE, put, take
 from pybridge._core import lib
 from pybridge._dtypes import INTEGERS
 from pybridge._errors import BridgeError
 from pybridge._frame import frame_get, frames
 from pybridge._handle import adopt_late
 from pybridge._host import hidden, module_dict
+from pybridge._put import put
+from pybridge._tags import HEAVY, OBJECT, SUBVALUE
+from pybridge._take import take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

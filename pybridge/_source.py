@@ -24,11 +24,11 @@ import sys
 from types import CodeType, FunctionType, ModuleType
 
 from pybridge import _guest, _runtime
-from pybridge._convert import put
 from pybridge._errors import ConversionError
 from pybridge._frame import frame_get, frames
 from pybridge._handle import Handle
 from pybridge._host import hidden, library_module
+from pybridge._put import put
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

@@ -27,10 +27,11 @@ import _thread
 from _weakref import ref as _ref
 
 from pybridge import _release
-from pybridge._convert import late, put, take
 from pybridge._core import ffi, lib
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import adopt_alone, adopt_nothing
+from pybridge._put import put
+from pybridge._take import late, take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

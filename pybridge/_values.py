@@ -18,15 +18,16 @@ import os
 import sys
 
 from pybridge import _guest
-from pybridge._convert import decoders, fallbacks, put, put_build
 from pybridge._frame import Frame
 from pybridge._handle import Handle, settle
+from pybridge._put import fallbacks, put, put_build
+from pybridge._take import decoders
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any
 
-    from pybridge._convert import Encoder
+    from pybridge._put import Encoder
 
 
 class GuestTimezone(datetime.tzinfo):

@@ -260,11 +260,27 @@ def test_what_is_no_class_is_refused():
         pybridge.converter(Point, 3)
 
 
+FAILS = """
+def fails(x):
+    try:
+        x.numerator
+    except AttributeError as error:
+        error.extra = x  # so that it is not described by the core
+        raise
+"""
+
+
 def test_a_half_made_value_of_a_class_that_had_a_converter():
     with pybridge.converters({"fractions:Fraction": lambda x: None}):
         assert pybridge.eval("__import__('fractions').Fraction(1, 2)") is None
     x = pybridge.eval("object.__new__(__import__('fractions').Fraction)")
     assert isinstance(x, pybridge.Proxy)
+    # An error that leads to it is not asked for what it is, again and again.
+    names: dict[str, object] = {}
+    pybridge.exec(FAILS, names)
+    with pytest.raises(AttributeError) as caught:
+        names["fails"](x)
+    assert pybridge.same(caught.value.extra, x)
 
 
 @pytest.fixture

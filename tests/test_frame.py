@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pybridge
 from pybridge import _frame
-from pybridge._convert import put
+from pybridge._put import put
 
 
 def test_a_frame_is_taken_out_of_the_pool_and_put_back():

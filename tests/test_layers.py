@@ -21,9 +21,11 @@ ORDER = [
     # no guest needed
     "_errors", "_settings", "_child", "_probe", "_discover", "_environment", "_host", "_core",
     # handles and cells
-    "_kinds", "_release", "_frame", "_identity", "_handle", "_texts", "_convert", "_names",
+    "_kinds", "_release", "_frame", "_identity", "_handle", "_texts", "_tags", "_put", "_take",
+    "_names",
     # objects
-    "_iterate", "_guest", "_table", "_linked", "_values", "_described", "_raised",
+    "_iterate", "_guest", "_table", "_linked", "_values", "_described", "_exceptionclasses",
+    "_tracebacks", "_raised",
     "_operators",
     "_inspected", "_proxy", "_methods", "_metatype", "_bound", "_ownclasses",
     "_mirrorclass", "_mirror", "_derived", "_module", "_sequences", "_items",
@@ -163,12 +165,12 @@ def block(name: str) -> list[str]:
 
 def test_the_order_of_tags_is_that_of_the_header():
     """ORDER TAGS"""
-    from pybridge import _convert
+    from pybridge import _tags
     from pybridge._core import lib
 
     for number, name in enumerate(block("ORDER TAGS")):
         assert getattr(lib, name) == number
-        assert getattr(_convert, name[3:], number) == number
+        assert getattr(_tags, name[3:], number) == number
 
 
 def test_the_order_of_operations_is_that_of_the_header():

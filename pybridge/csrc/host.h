@@ -25,7 +25,7 @@
 
 /* cdef begin */
 
-/* ORDER TAGS: pybridge/_convert.py reads these names, give.c and take.c have the cases. */
+/* ORDER TAGS: pybridge/_tags.py reads these names, give.c and take.c have the cases. */
 enum {
     PB_ERROR,      /* payload: the guest exception, new; length: 0, or the number of its class,
                       and more cells follow (raised.c) */

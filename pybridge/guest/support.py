@@ -327,7 +327,8 @@ _FILES = {
     "values": (
         "build_datetime", "build_path", "build_time", "build_uuid", "reduce_date",
         "reduce_datetime", "reduce_fraction", "reduce_path", "reduce_text", "reduce_time",
-        "reduce_timedelta", "reduce_timezone", "reduce_uuid", "reduce_zoneinfo", "zone_of",
+        "reduce_timedelta", "reduce_timezone", "reduce_uuid", "reduce_zoneinfo", "reduced",
+        "zone_of",
     ),
     "warned": (),
 }  # fmt: skip

@@ -6,6 +6,14 @@ the host's fields, where the class itself does not take them in order (pybridge/
 """
 
 
+def reduced(reduce, x):
+    """What `reduce` gives of `x`; None if it fails, as of an object that is half made."""
+    try:
+        return reduce(x)
+    except Exception:
+        return None
+
+
 def reduce_date(x):
     return x.year, x.month, x.day
 

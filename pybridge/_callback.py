@@ -200,6 +200,7 @@ def _hot_entry(kind: int, i: int) -> None:
     letters, parameters = _HOT_KINDS[kind]
     space: Any = module_dict()
     space.update(
+        __name__=__name__,  # its frames are the bridge's: _frames
         objects=objects,
         Weak=Weak,
         host_object=host_object,

@@ -64,6 +64,7 @@ def _made(names: tuple[str, ...], nargs: int) -> Callable[[Any, Any, Any], Any]:
             arguments.append(f"**{{{name!r}: x{i}}}")
     space: Any = module_dict()
     space.update(cast=ffi.cast, DOUBLES=ffi.typeof("double *"), check_read=check_read, get=get)
+    space["__name__"] = __name__  # a frame of the bridge: _frames
     source = _SOURCE.format(reads="\n".join(reads), arguments=", ".join(arguments))
     exec(compile(source, _FILE, "exec"), space)
     return space["call"]  # type: ignore[no-any-return]

@@ -172,6 +172,7 @@ def _prepare() -> None:
     for letter, many, parameters in _ENTRIES.values():
         for i in range(many):
             space: Any = module_dict()
+            space["__name__"] = __name__  # its frames are the bridge's: _frames
             space["functions"] = _functions
             space["success"] = _success
             call = f"functions[number]({parameters})"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 
 import children
@@ -149,6 +150,28 @@ def test_threads_and_forks(python):
 """,
         env=guests.env(python),
     )
+
+
+def test_the_same_frame_is_found_however_often_one_is_asked_for():
+    """The core calls the host in another way from the 16th time on."""
+    names: dict[str, object] = {}
+    pybridge.exec("import sys\ndef outer(n): return sys._getframe(n).f_code.co_name", names)
+
+    def inside():
+        return [names["outer"](1) for _ in range(40)]
+
+    assert inside() == ["<listcomp>" if sys.version_info < (3, 12) else "inside"] * 40
+
+    def outside():
+        return inside_of_two()
+
+    def inside_of_two():
+        found = []
+        for _ in range(40):
+            found.append(names["outer"](2))
+        return found
+
+    assert outside() == ["outside"] * 40
 
 
 def test_formulas_and_queries_use_local_names(guest):

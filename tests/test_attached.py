@@ -208,3 +208,36 @@ def test_guest_threads_fork_and_exit_after_it(python):
         env=guests.env(python),
     )
     assert out.out == "ended\n"
+
+
+def test_claims_in_quick_succession():
+    """Two threads that want the lock at once: the main one took it from itself, for ever, or
+    died of a thread state that it had already."""
+    children.run(
+        """
+        import threading, time, pybridge
+        end = time.monotonic() + 3
+
+        def calls():  # a thread of its own each time: in between there is a lease to end
+            f = pybridge.eval("lambda x: x + 1")
+            for _ in range(20):
+                f(1)
+
+        def starts():
+            while time.monotonic() < end:
+                some = [threading.Thread(target=calls) for _ in range(3)]
+                for t in some: t.start()
+                for t in some: t.join()
+
+        starter = threading.Thread(target=starts)
+        starter.start()
+        while time.monotonic() < end:
+            with pybridge.attached():
+                for _ in range(20):
+                    pybridge.eval("3")
+            for _ in range(50):
+                pybridge.eval("4")
+        starter.join()
+        """,
+        timeout=60,
+    )

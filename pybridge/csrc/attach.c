@@ -205,15 +205,19 @@ int pb_stack_reserve(int use)
  * about to be taken over from this thread's lease. */
 static void gil_take(pb_thread *t)
 {
-    while (t->held == PB_CLAIMED) {         /* for a few microseconds, see lease.c */
-        t->inside = 0;
+    for (;;) {
+        /* Read once: after one claim was given up there may be another, by another thread. */
+        int held = __atomic_load_n(&t->held, __ATOMIC_SEQ_CST);
+        if (held == PB_HELD) {
+            *t->slot = t->tstate;
+            return;
+        }
+        if (held == PB_FREE)
+            break;
+        t->inside = 0;                      /* claimed, for a few microseconds: see lease.c */
         (void)sched_yield();
         t->inside = 1;
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    }
-    if (t->held == PB_HELD) {
-        *t->slot = t->tstate;
-        return;
     }
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     pb_lease_revoke();
@@ -286,9 +290,9 @@ pb_thread *pb_step_out(pb_outside *outside)
     outside->tstate = t->tstate;
     outside->inside = t->inside;
     if (!t->inside) {
-        while (t->held == PB_CLAIMED)       /* a lease of ours just ended: see lease.c */
-            (void)sched_yield();
-        outside->held = t->held;            /* held: by pb_attached_begin */
+        while ((outside->held = t->held) == PB_CLAIMED)
+            (void)sched_yield();            /* a lease of ours just ended: see lease.c */
+        /* Held: by pb_attached_begin. */
         t->tstate = G.PyThreadState_Get();
         t->held = PB_HELD;
     }

@@ -64,7 +64,7 @@ decoders: dict[int, Callable[[Any], Any]] = {}
 class _Late:
     """What upper layers provide: see `_raised`, `_mirror` and `_table`."""
 
-    float_word = -1  # the word of a late numpy.float64: value.c; a double follows
+    float_word = -1  # the word of a late numpy.float64: give.c; a double follows
     float_made: Callable[[float], Any]  # (double) -> the numpy.float64
     float_class: Any = None  # numpy.float64
     raise_guest: Callable[[Any], Any]  # (proxy of an exception) -> raises

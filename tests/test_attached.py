@@ -108,33 +108,39 @@ def test_only_the_thread_that_began_ends_it():
         a.__exit__(None, None, None)
 
 
+# A C function that is called by its address, by several threads, and calls Python.
+BY_ADDRESS = """
+import threading
+import pybridge
+ctypes = pybridge.import_module("ctypes")
+kind = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
+f = pybridge.native(kind(FUNCTION))
+
+def work():
+    for _ in range(50):
+        with pybridge.attached():
+            assert f(1.5) == 3.0
+            assert pybridge.eval("1") == 1
+            assert f(2.5) == 5.0
+        assert f(3.5) == 7.0
+
+work()
+threads = [threading.Thread(target=work) for _ in range(3)]
+for t in threads: t.start()
+work()
+for t in threads: t.join()
+print("ended")
+"""
+
+
 @guests.each
 def test_guest_code_that_the_bridge_does_not_know_of_calls_the_host(python):
-    """Likewise, and that calls back: afterwards the lock is still this thread's."""
+    """Python code that calls back: afterwards the lock is still this thread's."""
     out = children.run(
-        """
-        import threading
-        import pybridge
-        ctypes = pybridge.import_module("ctypes")
-        kind = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
-        calling = pybridge.eval("lambda g: lambda x: g(x)")
-        f = pybridge.native(kind(calling(lambda x: pybridge.eval("2.0") * x)))
-
-        def work():
-            for _ in range(20):
-                with pybridge.attached():
-                    assert f(1.5) == 3.0
-                    assert pybridge.eval("1") == 1
-                    assert f(2.5) == 5.0
-                assert f(3.5) == 7.0
-
-        work()
-        threads = [threading.Thread(target=work) for _ in range(3)]
-        for t in threads: t.start()
-        work()
-        for t in threads: t.join()
-        print("ended")
-        """,
+        BY_ADDRESS.replace(
+            "FUNCTION",
+            "pybridge.eval('lambda g: lambda x: g(x)')(lambda x: pybridge.eval('2.0') * x)",
+        ),
         env=guests.env(python),
     )
     assert out.out == "ended\n"
@@ -144,28 +150,7 @@ def test_guest_code_that_the_bridge_does_not_know_of_calls_the_host(python):
 def test_guest_code_that_the_bridge_does_not_know_of_finds_the_lock(python):
     """A C function called by address calls Python back, which asks PyGILState_Ensure."""
     out = children.run(
-        """
-        import threading
-        import pybridge
-        ctypes = pybridge.import_module("ctypes")
-        kind = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
-        f = pybridge.native(kind(pybridge.eval("lambda x: 2 * x")))
-
-        def work():
-            for _ in range(50):
-                with pybridge.attached():
-                    assert f(1.5) == 3.0
-                    assert pybridge.eval("1") == 1
-                    assert f(2.5) == 5.0
-                assert f(3.5) == 7.0
-
-        work()
-        threads = [threading.Thread(target=work) for _ in range(3)]
-        for t in threads: t.start()
-        work()
-        for t in threads: t.join()
-        print("ended")
-        """,
+        BY_ADDRESS.replace("FUNCTION", "pybridge.eval('lambda x: 2 * x')"),
         env=guests.env(python),
     )
     assert out.out == "ended\n"

@@ -26,8 +26,11 @@ class attached:
     Calls inside are as cheap as in a lease, whatever threads there are.  Host code of other
     threads runs on, but their calls of the guest, and the guest's own threads, wait for the
     end: inside, do not sleep, do not read from a pipe, do not wait for a lock, a queue or a
-    future of another thread.  Guest code inside gives the GIL up as it always does (every 5
-    ms, and around input and output).  May be nested.  Raises RuntimeError when it is ended
+    future of another thread.  Logging waits for a lock (a thread that logs a guest object has
+    it while it asks the guest for the text), and so does the import of a module that another
+    thread is importing.  Guest code inside gives the GIL up as it always does (every 5 ms, and
+    around input and output), and so does the bridge where it waits for a lock of its own: a
+    burst of calls is not atomic.  May be nested.  Raises RuntimeError when it is ended
     by another thread than began it; GuestClosed at exit.
     """
 

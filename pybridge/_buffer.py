@@ -23,6 +23,7 @@ from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
 from pybridge._frame import frame_get, frames
 from pybridge._handle import Handle
+from pybridge._locks import locked
 from pybridge._tags import INT
 from pybridge._take import take
 from pybridge._view import View, c_strides, class_for
@@ -92,7 +93,7 @@ class _Pin:
 
     def __init__(self, hold: _Hold) -> None:
         self.hold = hold
-        with _counting:
+        with locked(_counting):
             self.handle = hold.handle if hold.pins >= 0 else 0
             if self.handle:
                 hold.pins += 1
@@ -116,7 +117,7 @@ class _Pin:
 
     def release(self) -> None:
         hold = self.hold
-        with _counting:
+        with locked(_counting):
             if not self.handle:
                 return
             self.handle = 0

@@ -19,6 +19,7 @@ from pybridge import _exporter, _guest, _mirror, _put, _runtime
 from pybridge._frame import Frame
 from pybridge._handle import Handle
 from pybridge._host import hidden
+from pybridge._locks import locked
 from pybridge._metatype import MirrorType
 from pybridge._put import encoders, fallbacks, put
 
@@ -73,7 +74,7 @@ def converter(cls: Any, function: Any = _ABSENT) -> Any:
         return lambda f: (converter(cls, f), f)[1]
     _wanted(function)
     key = _key(cls)
-    with _lock:
+    with locked(_lock):
         _functions[key] = function
     _enter(key)
     return function
@@ -96,7 +97,7 @@ class converters:
 
     def __enter__(self) -> converters:
         global _scopes
-        with _lock:
+        with locked(_lock):
             if _scopes is None:
                 import contextvars
 
@@ -134,7 +135,7 @@ def _key(cls: Any) -> Any:
 def _guest_class(module: str, name: str) -> _GuestClass:
     if module == "builtins" and name in [kind.__name__ for kind in _PLAIN]:
         raise TypeError(f"guest {name} objects always cross as they are: no converter")
-    with _lock:
+    with locked(_lock):
         known = _by_name.get((module, name))
         if known is None:
             known = _by_name[module, name] = _GuestClass(module, name)
@@ -147,7 +148,7 @@ def _enter(key: Any) -> None:
         if _runtime.state is _runtime.RUNNING:
             _find(key)
     else:
-        with _lock:
+        with locked(_lock):
             if key not in _ordinary:
                 _ordinary[key] = encoders.get(key)
                 encoders[key] = _put_converted

@@ -30,6 +30,7 @@ from pybridge import _guest, _kinds
 from pybridge._core import lib
 from pybridge._handle import Handle, isolate, settle
 from pybridge._host import hidden, module_dict
+from pybridge._locks import locked
 from pybridge._metatype import MirrorType
 from pybridge._metatype import derive as derive_hook
 from pybridge._metatype import pending as pending_hook
@@ -150,7 +151,7 @@ def _bind(cls: Any, proxy: Any) -> None:
     """`cls` is the mirror class of the guest class, given as a bare proxy."""
     if _get(cls, "_pybridge_class") is not None:
         return  # it has been seen meanwhile
-    with _kinds.lock:
+    with locked(_kinds.lock):
         number = _kinds.number_new()
         type.__setattr__(cls, "_pybridge_class", proxy)
         type.__setattr__(cls, "_pybridge_number", number)

@@ -35,6 +35,7 @@ from pybridge._errors import ConversionError
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._host import is_array
 from pybridge._hostclass import put_instance
+from pybridge._locks import locked
 from pybridge._put import encoders, fallbacks, put
 from pybridge._records import Record
 from pybridge._table import put_object
@@ -263,7 +264,7 @@ def _of_view(x: View) -> _Memory:
 def _exported(x: Any, describe: Any) -> Any:
     """A proxy of the guest's object for host memory `x`."""
     seen = _seen(x)
-    with _table._lock:
+    with locked(_table._lock):
         proxy, fresh = _table.guest_object(x, _table.MEMORY)
         if not _dressed:
             _dressed.append(True)

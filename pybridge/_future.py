@@ -14,6 +14,7 @@ from __future__ import annotations
 import _thread
 
 from pybridge import _runtime
+from pybridge._locks import locked
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _workers() -> ThreadPoolExecutor:
     import os
     from concurrent.futures import ThreadPoolExecutor
 
-    with _lock:
+    with locked(_lock):
         if _pool is None or _pool_process != os.getpid():  # a forked child has no workers
             _pool = ThreadPoolExecutor((os.cpu_count() or 1) + 1, "pybridge")
             _pool_process = os.getpid()

@@ -20,6 +20,7 @@ from pybridge._frame import Failed, Frame
 from pybridge._host import hidden, promote
 from pybridge._identity import enter, find
 from pybridge._kinds import instances
+from pybridge._locks import locked
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def adopt_late(frame: Frame, handle: int, x: Any) -> int:
         frame.renew()
     else:
         frame.used = used + 1
-    with _release_lock:
+    with locked(_release_lock):
         try:
             _get(x, "_pybridge_chunk")
         except AttributeError:
@@ -160,7 +161,7 @@ def adopt_from(x: Any, proxy: Any, name: str) -> int:
     """The handle of `proxy` becomes that of `x` too, which had none; as `adopt_late`.  The
     attribute `name` becomes None: from now on `x` is like any proxy."""
     scope_leave(proxy)
-    with _release_lock:
+    with locked(_release_lock):
         try:
             _get(x, "_pybridge_chunk")
         except AttributeError:
@@ -218,23 +219,27 @@ def settle(proxy: Any) -> Any:
     """Move a proxy that is kept for ever to a chunk of such: it keeps no neighbours alive."""
     handle = proxy._pybridge_handle
     scope_leave(proxy)
-    with _release_lock:
-        if _settled[1] == _release.CHUNK:
-            _settled[:] = _release.chunk_new(), 0
-        chunk, used = _settled
-        _settled[1] = used + 1
-        _cast(_INTS, chunk.address)[used] = handle
-        _clear_word(proxy._pybridge_chunk.address, handle)
-        _set(proxy, "_pybridge_chunk", chunk)
-    return proxy
+    fresh = None
+    while True:
+        with locked(_release_lock):
+            if _settled[1] == _release.CHUNK and fresh is not None:
+                _settled[:] = fresh, 0
+            chunk, used = _settled
+            if used < _release.CHUNK:
+                _settled[1] = used + 1
+                _cast(_INTS, chunk.address)[used] = handle
+                _clear_word(proxy._pybridge_chunk.address, handle)
+                _set(proxy, "_pybridge_chunk", chunk)
+                return proxy
+        fresh = _release.chunk_new()  # without the lock: guest destructors may run
 
 
 def isolate(proxy: Any) -> Any:
     """Move a proxy to a chunk of its own: it keeps no neighbours alive, and waits for none."""
     handle = proxy._pybridge_handle
     scope_leave(proxy)
-    with _release_lock:
-        chunk = _release.chunk_new()
+    chunk = _release.chunk_new()
+    with locked(_release_lock):
         _cast(_INTS, chunk.address)[0] = handle
         _clear_word(proxy._pybridge_chunk.address, handle)
         _set(proxy, "_pybridge_chunk", chunk)
@@ -260,7 +265,7 @@ def release(proxy: Any) -> None:
     """
     if not isinstance(proxy, Handle):
         return
-    with _release_lock:
+    with locked(_release_lock):
         handle = proxy._pybridge_handle
         if handle == 0:
             return

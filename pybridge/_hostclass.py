@@ -22,6 +22,7 @@ from pybridge._callback import put_function
 from pybridge._core import lib
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import Handle, adopt_alone, settle
+from pybridge._locks import locked
 from pybridge._methods import guest_method
 from pybridge._put import encoder_of, encoders, fallbacks, keep, put_build
 from pybridge._table import PLAIN, guest_object, number_of, put_object
@@ -171,7 +172,7 @@ def _stays(cls: type) -> bool:
 
 def guest_class(cls: type) -> Any:
     """A proxy for the guest class of a host class; made if there is none."""
-    with _making:
+    with locked(_making):
         _begin()
         found = _class_alive(cls)
         return _class_make(cls) if found is None else found
@@ -249,7 +250,7 @@ def put_instance(frame: Frame, at: int, x: Any) -> int:
     cls = type(x)
     made = None  # keeps the class until its object is made
     while True:
-        with _table._lock:
+        with locked(_table._lock):
             number = number_of(cls)
             proxy = guest_object(x, number)[0] if number >= 0 else None
         if proxy is not None:

@@ -29,6 +29,7 @@ from _weakref import ref as _ref
 from pybridge import _release
 from pybridge._core import ffi
 from pybridge._host import hidden
+from pybridge._locks import locked
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def enter(proxy: Any, handle: int) -> Any:
 
 
 def _replace(proxy: Any, handle: int, reference: Any) -> Any:
-    with lock:
+    with locked(lock):
         known = find(handle, None)
         if known is None:
             _alive[handle] = reference
@@ -97,7 +98,7 @@ def kept(proxy: Any) -> None:
 def tidy() -> None:
     """Remove the entries of dead proxies."""
     global _limit
-    with lock:
+    with locked(lock):
         for handle, reference in list(_alive.items()):
             if reference() is None and _alive.get(handle) is reference:
                 del _alive[handle]

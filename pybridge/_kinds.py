@@ -9,7 +9,7 @@ references, in `mortal`; the lists have them only from their last use to the nex
 (`let_go`).  When one dies its number is used again.
 
 Threads: lists grow under `lock`, which is held from asking whether a type has a number to
-giving it one; the guest GIL is taken under it.
+giving it one; the guest GIL is taken under it, so it is awaited without (`_locks`).
 """
 
 from __future__ import annotations

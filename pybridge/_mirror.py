@@ -43,6 +43,7 @@ from pybridge._handle import (
     settle,
 )
 from pybridge._host import hidden, promote
+from pybridge._locks import locked
 from pybridge._metatype import pending
 from pybridge._mirrorclass import DOC, MODULE, Description, class_make, constant, converted
 from pybridge._ownclasses import BY_VALUE, OWN, guest_class_of, numbers, put_own_class
@@ -96,7 +97,7 @@ def _flags(handle: int) -> int:
 
 def _class_of(cls: Any) -> Any:
     """What stands for a guest class, given as an unclassified proxy; made if need be."""
-    with _kinds.lock:
+    with locked(_kinds.lock):
         found = _known(cls)
         if found is None:
             found = pending[0](cls)
@@ -236,7 +237,7 @@ def convert(module: str, qualname: str, maker: Any) -> None:
     """From now on objects of exactly that class, of a module that the guest has imported,
     become what `maker(x)` gives, `x` being what they were before; itself: it stays that."""
     cls = _guest.call_raw("class_named", module, qualname)
-    with _kinds.lock:
+    with locked(_kinds.lock):
         _class_of(cls)
         word = lib.pb_kind_get(cls._pybridge_handle)
         number = word >> 8
@@ -285,7 +286,7 @@ def _ordinary(number: int, tag: int) -> Any:
 
 def _put_exception_class(frame: Frame, at: int, cls: Any) -> int:
     if guest_class_of(cls) is None:
-        with _kinds.lock:
+        with locked(_kinds.lock):
             proxy = _guest.call_raw("exception_class", described_classes(cls))
             _exception(proxy, cls)
     return put(frame, at, guest_class_of(cls))

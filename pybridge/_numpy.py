@@ -24,6 +24,7 @@ from pybridge._core import lib
 from pybridge._dtypes import INTEGERS
 from pybridge._handle import makers
 from pybridge._host import replace_attributes
+from pybridge._locks import locked
 from pybridge._metatype import MirrorType
 from pybridge._mirror import classified
 from pybridge._mirrorclass import extensions
@@ -102,7 +103,7 @@ def _look() -> None:
     global _busy
     if not _seen:
         return
-    with _kinds.lock:
+    with locked(_kinds.lock):
         if _busy:  # what is asked here may itself classify
             return
         _busy = True
@@ -206,7 +207,7 @@ def _use_numbers(classes: dict[str, Any]) -> None:
     global _numbers_used
     from pybridge import _numbers
 
-    with _kinds.lock:
+    with locked(_kinds.lock):
         integers = [classes[name] for name in INTEGERS if name in classes]
         if not _installed or _numbers_used:
             return

@@ -32,6 +32,7 @@ from _weakref import ref as _ref
 from pybridge import _kinds
 from pybridge._core import ffi, lib
 from pybridge._host import collect_step
+from pybridge._locks import locked
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _grow() -> None:
     """Memory for another batch of chunks, ready to be used."""
     slab = ffi.new("int64_t[]", CHUNK * _BATCH)
     base = int(ffi.cast("intptr_t", slab))
-    with _grow_lock:
+    with locked(_grow_lock):
         _slabs.append(slab)
         first = len(_refs)
         _addresses.extend([base + 8 * CHUNK * i for i in range(_BATCH)])
@@ -208,7 +209,7 @@ def sweep() -> None:
         return  # a finalizer of the program has come between
     for prepare in before_sweep:
         prepare()
-    with _lock:
+    with locked(_lock):
         _major_happened()
         _find_dead(everything=True)
     release_dead()

@@ -22,6 +22,7 @@ from pybridge import _guest, _handle, _identity, _kinds, _release, _table
 from pybridge._core import ffi, lib
 from pybridge._errors import GuestClosed, StartError
 from pybridge._host import long_traces
+from pybridge._locks import take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ _locks: tuple[Any, ...] = (
 def _before_fork() -> None:
     """Nobody else may be in the middle of something: in the child he would be for ever."""
     for lock in _locks:
-        lock.acquire()
+        take(lock)
     lib.pb_fork_before()
 
 

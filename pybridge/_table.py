@@ -17,8 +17,9 @@ Threads: `_lock` is held from finding a number to having a guest reference for i
 dropped numbers are forgotten, so that no other thread forgets a number in between; what the
 same thread does in between, in a sweep or a finalizer, the core notices.  The guest GIL is
 taken under the lock; that cannot deadlock, because host code that the guest calls runs without
-the guest GIL.  A number that comes from the guest comes with a reference to the guest's
-object, so it cannot be forgotten before it is looked up.
+the guest GIL, and who keeps it lets go of it to wait for the lock (`_locks`).  A number that
+comes from the guest comes with a reference to the guest's object, so it cannot be forgotten
+before it is looked up.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pybridge import _release
 from pybridge._core import ffi, lib
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import adopt_alone, adopt_nothing
+from pybridge._locks import locked
 from pybridge._put import put
 from pybridge._take import late, take
 
@@ -78,7 +80,7 @@ def guest_object(x: Any, kind: int) -> tuple[Any, bool]:
     """
     if _release.shared.dropped > _MANY:
         forget_dropped()
-    with _lock:
+    with locked(_lock):
         number = number_of(x)
         # A sweep on this very thread (frame_get may need one, a finalizer may come between)
         # forgets numbers, and the core says so; Ctrl-C there may leave an entry behind.  So
@@ -129,7 +131,7 @@ def _enter(x: Any, kind: int) -> tuple[Any, bool]:
 def live(x: Any) -> Any:
     """A proxy for the guest's object that stands for `x` now, or None.  For containers, which
     the core makes with their items."""
-    with _lock:
+    with locked(_lock):
         number = number_of(x)
         if number < 0:
             return None
@@ -146,7 +148,7 @@ def number_new(x: Any) -> int:
     """A number for a container that the guest keeps; the core is told by the caller."""
     if _release.shared.dropped > _MANY:
         forget_dropped()
-    with _lock:
+    with locked(_lock):
         number = _free.pop() if _free else len(objects)
         if number == len(objects):
             objects.append(None)
@@ -161,7 +163,7 @@ def forget_dropped() -> None:
         return
     forgotten = []  # their own destructors run after the lock is given back
     dropped = ffi.new("int64_t[]", _TAKE)
-    with _lock:
+    with locked(_lock):
         while True:
             n = lib.pb_dropped_take(dropped, _TAKE)
             for i in range(n):
@@ -261,7 +263,7 @@ def _revived(number: int, weak: Weak) -> Any:
             "the host object that a guest object stood for has died: only weak references of "
             "the guest led to it"
         )
-    with _lock:
+    with locked(_lock):
         if objects[number] is weak:
             objects[number] = x
     return x

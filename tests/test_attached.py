@@ -227,3 +227,53 @@ def test_claims_in_quick_succession():
         """,
         timeout=60,
     )
+
+
+@guests.few
+@pytest.mark.parametrize("where", ["main", "thread"])
+def test_a_thread_inside_meets_a_class_while_another_thread_does(python, where):
+    """The other one has the lock of classes and waits for the guest's: this one, which had the
+    guest's, waited for that of classes."""
+    out = children.run(
+        """
+        import sys, threading, pybridge
+        there, inside = threading.Event(), threading.Event()
+
+        def asked(name):  # while the other thread meets Met
+            there.set()
+            inside.wait()
+            raise AttributeError(name)
+
+        module = pybridge.import_module("types").ModuleType("slow")
+        module.__getattr__ = asked
+        pybridge.import_module("sys").modules["slow"] = module
+        met = pybridge.eval("lambda: type('Met', (), {'__module__': 'slow'})()")
+        mine = pybridge.eval("lambda: type('Mine', (), {})()")
+        names = []
+        other = threading.Thread(target=lambda: names.append(type(met()).__name__))
+
+        def work():
+            other.start()
+            there.wait()
+            with pybridge.attached():
+                with pybridge.attached():
+                    inside.set()
+                    names.append(type(mine()).__name__)
+                before = pybridge.statistics().crossings
+                for i in range(100):
+                    pybridge.eval("1")
+                assert pybridge.statistics().crossings - before < 10  # it has the lock again
+            other.join()
+            print(*sorted(names))
+
+        if sys.argv[1] == "main":
+            work()
+        else:
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        """,
+        where,
+        env=guests.env(python),
+    )
+    assert out.out == "Met Mine\n"

@@ -16,9 +16,10 @@
  *     call, operate, context, exporter, interchange   the crossings
  *     signals, start                            process-wide state
  *
- * Locks, in the order in which they may be taken: the guest GIL, then the host's GIL is
- * never taken while the guest's is held (callbacks let go of it first), then the locks of
- * isolate.c around dlopen (guest_lock, load_lock) and of elfwalk.c (walking, innermost).
+ * Locks, in the order in which they may be taken: those of the host's half, for which nobody
+ * waits with the guest GIL (_locks.py); the guest GIL, which nobody waits for with the host's,
+ * and with which callbacks do not wait for the host's; then the locks of isolate.c around
+ * dlopen (guest_lock, load_lock) and of elfwalk.c (walking, innermost).
  * Everything else is either the thread's own or protected by the guest GIL, and says which.
  */
 #ifndef PB_CORE_H

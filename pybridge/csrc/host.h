@@ -140,6 +140,7 @@ typedef struct pb_shared {
     int64_t leases_revoked;
     int64_t host_stack;     /* bytes of stack that the host allows itself; 0: not counted */
     int64_t twin;           /* a guest string that the host has too, and keeps alive; 0: none */
+    int64_t attached;       /* threads between pb_attached_begin and pb_attached_end */
 } pb_shared;
 
 /* Py_buffer: the same in every guest. */
@@ -181,6 +182,10 @@ void pb_lease_set(int enabled);
 /* Keep the guest GIL until the other one is called: 0, or the word to answer. */
 int64_t pb_attached_begin(void);
 void pb_attached_end(void);
+/* Let go of the GIL that this thread keeps that way, and keep it no more, until it is told to
+ * resume: what to tell, 0 when it keeps nothing.  Never fail. */
+int64_t pb_attached_suspend(void);
+void pb_attached_resume(int64_t depth);
 /* 1: crossings that must not fail now may use the last of this thread's stack; 0: no more.
  * Gives what was set before. */
 int pb_stack_reserve(int use);

@@ -174,11 +174,12 @@ def guest_class(cls: type) -> Any:
     """A proxy for the guest class of a host class; made if there is none."""
     with locked(_making):
         _begin()
-        found = _class_alive(cls)
+        found = class_alive(cls)
         return _class_make(cls) if found is None else found
 
 
-def _class_alive(cls: type) -> Any:
+def class_alive(cls: type) -> Any:
+    """A proxy for the guest class of a host class, or None if there is none now."""
     number = number_of(cls)
     if number < 0:
         return None
@@ -217,7 +218,7 @@ def _class_make(cls: type) -> Any:
     bind(cls, made)
     if _stays(cls):
         _kept.append(settle(made))
-    return _class_alive(cls)
+    return class_alive(cls)
 
 
 def bind(cls: type, made: Any) -> None:

@@ -6,13 +6,19 @@ whose methods call the guest's: so the host calls what the guest overrides, and 
 `Sub` on either side makes one host object of that class.  Its state is the host object's.
 
 The two classes live for ever: each needs the other.
+
+What guest code finds in the guest class it takes from there.  So when the program sets an
+attribute of the host class, or of one that it derived from it, the guest class is told: their
+metaclass is a `_Telling` one.  It derives from ABCMeta, so that the program may still combine
+them with abstract classes; a metaclass that is related to neither conflicts with it, as it does
+with the guest's.
 """
 
 from __future__ import annotations
 
 from pybridge import _guest
 from pybridge._hostasked import asked
-from pybridge._hostclass import bind
+from pybridge._hostclass import bind, class_alive
 from pybridge._table import PLAIN, guest_object
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -72,6 +78,49 @@ def _function(name: str, owner: list[Any]) -> Any:
     return method
 
 
+class _Telling(type):
+    """Part of the metaclass of such classes: the guest class has the same attributes."""
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        _tell(cls, name, value)
+
+    def __delattr__(cls, name: str) -> None:
+        super().__delattr__(name)
+        _tell(cls, name)
+
+
+def _tell(cls: type, name: str, *value: Any) -> None:
+    guest = class_alive(cls)
+    if guest is None:
+        return
+    if value and _forwards.get(cls, {}).get(name) is value[0]:  # put back
+        _guest.call("host_class_restored", guest, name)
+    else:
+        _guest.call("host_class_changed", guest, name, *value)
+
+
+_forwards: dict[type, dict[str, Any]] = {}  # by class: what stands for what the guest's defines
+
+
+_tellings: dict[tuple[type, ...], type] = {}
+
+
+def _telling(bases: tuple[type, ...]) -> type:
+    """The metaclass for a class with these bases."""
+    import abc
+    import types
+
+    found = {abc.ABCMeta: None, **{type(base): None for base in bases}}
+    metas = tuple([m for m in found if not any(m in n.__mro__[1:] for n in found)])
+    if len(metas) == 1 and issubclass(metas[0], _Telling):
+        return metas[0]
+    if metas not in _tellings:
+        name = next((m.__name__ for m in metas if m is not abc.ABCMeta), "type")
+        _tellings[metas] = types.new_class(name, (_Telling, *metas))
+    return _tellings[metas]
+
+
 def _derive(
     box: Any,
     names: tuple[str, str, str],
@@ -84,23 +133,26 @@ def _derive(
     import types
 
     owner: list[Any] = []
-    made = []
+    forwards: dict[str, Any] = {}
+    for name, kind in namespace:
+        if kind == "function":
+            forwards[name] = _function(name, owner)
+        elif kind == "none":
+            forwards[name] = None
+        else:
+            forwards[name] = (_Data if kind == "data" else _Attribute)(name)
 
     def body(space: dict[str, Any]) -> None:
         space.update(__module__=names[2], __qualname__=names[1], __doc__=doc)
-        for name, kind in namespace:
-            if kind == "function":
-                space[name] = _function(name, owner)
-            elif kind == "none":
-                space[name] = None
-            else:
-                space[name] = (_Data if kind == "data" else _Attribute)(name)
-                made.append(space[name])
+        space.update(forwards)
 
+    keywords["metaclass"] = _telling(bases)
     cls: Any = types.new_class(names[0], bases, keywords, body)
     owner.append(cls)
-    for attribute in made:
-        attribute.owner = cls
+    for forward in forwards.values():
+        if isinstance(forward, _Attribute):
+            forward.owner = cls
+    _forwards[cls] = forwards
     cls.__pybridge_guest_class__ = box
     carrier, _ = guest_object(cls, PLAIN)
     _guest.call("host_bind", box, carrier)

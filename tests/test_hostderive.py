@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import abc
+from unittest import mock
 
+import children
+import guests
 import pytest
 
 import pybridge
@@ -136,6 +139,118 @@ def test_an_objects_attribute_hides_what_the_class_has():
     make("lambda cls: delattr(cls, 'count')")(cls)
     assert (cls.count, cls().add()) == (0, 1)
     assert make("lambda cls: (cls.count, cls().add())")(cls) == (0, 1)
+
+
+COUNTING = """
+def counting(Base):
+    class Sub(Base):
+        count = 0
+        def add(self):
+            self.count += 1
+            return self.count
+        def other(self, y=0): return "guest", y
+        @property
+        def plus(self): return self.count + 100
+    class Below(Sub): pass
+    return Sub, Below
+"""
+ANSWERS = "lambda c: (c.count, c().count, c().add(), c().other()[0], c().plus)"
+
+
+@guests.each
+def test_what_the_host_sets_on_such_a_class_the_guest_reads(python):
+    """It read what the class statement had said."""
+    out = children.run(
+        """
+        import abc, sys, pybridge
+        pybridge.exec(sys.argv[1])
+        answers = pybridge.eval(sys.argv[2])
+
+        class Plain:
+            pass
+
+        class Abstract(abc.ABC):
+            def there(self): return "there"
+
+        for base in (Plain, Abstract):
+            sub, below = pybridge.eval("counting")(base)
+            assert answers(sub) == answers(below) == (0, 0, 1, "guest", 100)
+            sub.count = 9
+            sub.other = lambda self, y=0: ("host", y)
+            assert answers(sub) == answers(below) == (9, 9, 10, "host", 109)
+            assert sub().add() == 10
+            below.count = 20  # of that one alone
+            assert (answers(sub)[:2], answers(below)[:2]) == ((9, 9), (20, 20))
+            del below.count
+            assert answers(below) == answers(sub)
+
+            class Again(below):
+                pass
+
+            assert answers(Again)[0] == 9
+            Again.count = 30
+            assert (answers(Again)[:3], answers(below)[:3]) == ((30, 30, 31), (9, 9, 10))
+            del Again.count
+            assert answers(Again) == answers(below)
+            sub.plus = property(lambda self: self.count + 200)
+            sub.__len__ = lambda self: 17
+            sub.name = classmethod(lambda cls: cls.__name__)
+            ask = pybridge.eval("lambda c: (c().plus, len(c()), c.name(), c().name())")
+            assert ask(below) == (209, 17, "Below", "Below")
+            pybridge.eval("lambda c: setattr(c, 'count', 77)")(sub)
+            assert (sub.count, answers(below)[0]) == (77, 77)
+        print("ended")
+        """,
+        COUNTING,
+        ANSWERS,
+        env=guests.env(python),
+    )
+    assert out.out == "ended\n"
+
+
+def test_what_the_guest_class_defined_can_be_wrapped_and_put_back():
+    """The function that the host has calls by name: it must not call what took its place."""
+    pybridge.exec(COUNTING)
+    sub, below = pybridge.eval("counting")(Plain)
+    answers = make(ANSWERS)
+    first = sub.other
+    sub.other = lambda self, y=0: ("wrapped", first(self, y + 1))
+    for cls in (sub, below):
+        assert cls().other(4) == ("wrapped", ("guest", 5))
+        assert make("lambda c: c().other(4)")(cls) == ("wrapped", ("guest", 5))
+    sub.other = first
+    assert sub().other(4) == make("lambda c: c().other(4)")(below) == ("guest", 4)
+    with mock.patch.multiple(sub, count=9, plus=3):
+        assert (sub.count, answers(below)) == (9, (9, 9, 10, "guest", 3))
+    assert (sub.count, answers(below)) == (0, (0, 0, 1, "guest", 100))
+    had = vars(sub)["other"]
+    del sub.other
+    assert not make("lambda c: hasattr(c, 'other')")(below)
+    sub.other = had
+    assert answers(sub) == (0, 0, 1, "guest", 100)
+
+
+def test_such_classes_and_abstract_or_related_ones_have_one_metaclass():
+    class Meta(type):
+        def __len__(cls):
+            return 5
+
+    class Other(metaclass=Meta):
+        pass
+
+    derive = make("lambda *bases: type(bases[0])('D', bases, {'n': 1})")
+    plain, other = derive(Plain), derive(Other)
+    assert (len(other), other.n, make("lambda c: len(c)")(other)) == (5, 1, 5)
+
+    class Both(plain, abc.ABC):
+        @abc.abstractmethod
+        def step(self): ...
+
+    with pytest.raises(TypeError, match="step"):
+        Both()
+    both = derive(other, Plain)
+    both.n = 2
+    assert (len(both), both.n, make("lambda c: c.n")(both), other.n) == (5, 2, 2, 1)
 
 
 def test_what_super_finds_is_the_hosts():

@@ -58,9 +58,9 @@ class HostType(abc.ABCMeta):
         namespace = dict(namespace, __slots__=())
         namespace.pop(_HOST, None)
         cls = super().__new__(meta, name, bases, namespace)
-        _derived.add(cls)
+        derived.add(cls)
         for base in cls.__mro__:
-            if isinstance(base, HostType) and base not in _derived and _HOST in base.__dict__:
+            if isinstance(base, HostType) and base not in derived and _HOST in base.__dict__:
                 _make_inheritable(base)
         named = cls.__name__, cls.__qualname__, cls.__module__
         mirrors = tuple(base for base in bases if isinstance(base, HostType))
@@ -89,17 +89,15 @@ class HostType(abc.ABCMeta):
             type.__setattr__(cls, name, value)
         elif _HOST in cls.__dict__:
             _host.set(cls, name, value)
-            if cls in _derived:
-                type.__setattr__(cls, name, value)
-                for sub in _derived:
-                    if type.__subclasscheck__(cls, sub):
-                        _hidden.setdefault(id(sub), set()).add(name)
+            if cls in derived:
+                set_own(cls, name, value)
         else:
             type.__setattr__(cls, name, value)
 
     def __delattr__(cls, name):
         _host.delete(cls, name)
-        if cls in _derived and name in cls.__dict__:
+        if cls in derived and name in cls.__dict__:
+            keep(cls, name)
             type.__delattr__(cls, name)
 
     def __dir__(cls):
@@ -215,7 +213,7 @@ def host_class(carrier, meta, names, doc, bases, value, specials, nones, abcs):
         bases = _root("value"), value
     cls = abc.ABCMeta.__new__(meta[0] if meta else HostType, name, bases, space)
     _register(cls, abcs)
-    if not _derived.isdisjoint(cls.__mro__):  # what it overrides is the guest's
+    if not derived.isdisjoint(cls.__mro__):  # what it overrides is the guest's
         _make_inheritable(cls)
     return [cls]
 
@@ -284,9 +282,9 @@ def host_value(cls, carrier, value):
 
 # ---- classes of the guest that derive from host classes -------------------------------------
 # The host has a class for each, derived from the host class, whose methods call the guest's:
-# pybridge/_hostderive.py.  Both live for ever.
+# pybridge/_hostderive.py.  Both live for ever.  What the host asks of them: hostderived.py.
 
-_derived = set()
+derived = set()
 _hidden = {}  # by id: names of a class that an attribute of an object hides
 
 
@@ -304,7 +302,23 @@ def _own_first(names):
     return __getattribute__
 
 
-class _Inherited:
+replaced = {}  # by class, by name: what it defined first, which the host may still call
+
+
+def set_own(cls, name, value):
+    keep(cls, name)
+    type.__setattr__(cls, name, value)
+    for sub in tuple(derived):
+        if type.__subclasscheck__(cls, sub):
+            _hidden.setdefault(id(sub), set()).add(name)
+
+
+def keep(cls, name):
+    if name in cls.__dict__:
+        replaced.setdefault(cls, {}).setdefault(name, cls.__dict__[name])
+
+
+class Inherited:
     """An attribute of a host class, for `super()` in guest code."""
 
     def __init__(self, cls, name):
@@ -314,7 +328,7 @@ class _Inherited:
     def __get__(self, x, owner=None):
         if x is None:
             return _get(self.cls, self.name)
-        if not _derived.isdisjoint(type(x).__mro__):
+        if not derived.isdisjoint(type(x).__mro__):
             return _host.bind(self.cls, self.name, x)
         return _get(x, self.name)
 
@@ -327,8 +341,8 @@ def _make_inheritable(cls):
         return
     _inheritable.add(id(cls))
     for name in _host.names(cls):
-        if name not in cls.__dict__ and name not in _NOT_FORWARDED:
-            type.__setattr__(cls, name, _Inherited(cls, name))
+        if name not in cls.__dict__ and name not in NOT_FORWARDED:
+            type.__setattr__(cls, name, Inherited(cls, name))
 
 
 def _namespace(cls):
@@ -338,7 +352,7 @@ def _namespace(cls):
         if base is object or (base is not cls and isinstance(base, HostType)):
             continue
         for name, value in base.__dict__.items():
-            if type(name) is str and name not in found and name not in _NOT_FORWARDED:
+            if type(name) is str and name not in found and name not in NOT_FORWARDED:
                 found[name] = _kind_of(value)
     return tuple(found.items())
 
@@ -355,44 +369,8 @@ def _kind_of(value):
     return "attribute"
 
 
-_NOT_FORWARDED = _OWN | {
+NOT_FORWARDED = _OWN | {
     "__module__", "__qualname__", "__dict__", "__weakref__", "__slots__", "__new__", "__doc__",
     "__getattribute__", "__class__", "__init_subclass__", "__class_getitem__",
     "__annotations__", "__firstlineno__", "__static_attributes__", "__del__",
 }  # fmt: skip
-
-
-def host_bind(box, carrier):
-    """Tie a class of the guest to the host class made for it."""
-    type.__setattr__(box[0], _HOST, carrier)
-
-
-def host_invoke(cls, self, name, *args, **kwargs):
-    """Call what a class of the guest defines, on an object of it."""
-    return _own(cls, name).__get__(self, type(self))(*args, **kwargs)
-
-
-def host_attribute(cls, self, name):
-    """Read what a class of the guest defines."""
-    found = _own(cls, name)
-    get = getattr(type(found), "__get__", None)
-    return found if get is None else get(found, self, cls if self is None else type(self))
-
-
-def host_attribute_set(cls, self, name, value):
-    """Set what a class of the guest defines with a descriptor."""
-    found = _own(cls, name)
-    type(found).__set__(found, self, value)
-
-
-def host_attribute_delete(cls, self, name):
-    """Delete it."""
-    found = _own(cls, name)
-    type(found).__delete__(found, self)
-
-
-def _own(cls, name):
-    for base in cls.__mro__:
-        if name in base.__dict__ and (base is cls or not isinstance(base, HostType)):
-            return base.__dict__[name]
-    raise AttributeError(name)

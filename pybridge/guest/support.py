@@ -305,9 +305,10 @@ _FILES = {
         "describe_exception", "describe_plainly", "mark_seen", "make_exception", "link_of",
         "exception_class",
     ),
-    "hostclasses": (
-        "host_attribute", "host_attribute_delete", "host_attribute_set", "host_begin",
-        "host_bind", "host_class", "host_invoke", "host_meta", "host_special", "host_value",
+    "hostclasses": ("host_begin", "host_class", "host_meta", "host_special", "host_value"),
+    "hostderived": (
+        "host_attribute", "host_attribute_delete", "host_attribute_set", "host_bind",
+        "host_class_changed", "host_class_restored", "host_invoke",
     ),
     "frames": (),
     "linked": (),
@@ -363,4 +364,6 @@ def _loaded(file):
         module.OWN_FILES = own_files
     if hasattr(module, "full_name"):
         module.full_name = full_name
+    if hasattr(module, "classes"):
+        module.classes = __getattr__("hostclasses")
     return module

@@ -29,7 +29,7 @@ from pybridge._take import check_read, decoders, get, late
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
     from pybridge._put import Encoder
 
@@ -44,7 +44,7 @@ _HOT = _AGAIN - 3
 _NAMES_TOLD = _AGAIN - 4
 
 
-def _entry_failed(_: Any, error: Any, __: Any) -> None:
+def entry_failed(_: Any, error: Any, __: Any) -> None:
     """An exception outside of `_host_call`'s own `try`: an interrupt, no stack or memory.
 
     The core calls a second time, with a number that no object has, to hear which; if that
@@ -53,7 +53,7 @@ def _entry_failed(_: Any, error: Any, __: Any) -> None:
     _failed[_thread.get_ident()] = error
 
 
-@ffi.def_extern(name="pb_host_call", error=-1, onerror=_entry_failed)  # type: ignore[untyped-decorator]
+@ffi.def_extern(name="pb_host_call", error=-1, onerror=entry_failed)  # type: ignore[untyped-decorator]
 @hidden
 def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
     frame = frame_of_callback(mem)
@@ -62,7 +62,7 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
             settle_answer(frame)
             return 0
         if number == _HOT:
-            _hot_entry(nargs, nkeywords)
+            entry_makers[nargs](nargs, nkeywords)
             return 0
     if frame.keep is not None:
         frame.reset()
@@ -165,7 +165,7 @@ def _arguments(
 _HOT_KINDS = (
     ("d", "x"), ("dd", "x, y"), ("i", "x"), ("ii", "x, y"), ("di", "x, y"), ("ddd", "x, y, z"),
 )  # fmt: skip
-_ENTRY_FILE = "<pybridge entry point>"
+ENTRY_FILE = "<pybridge entry point>"
 _ENTRY = """
 def entry({0}, number, address):
     try:
@@ -212,16 +212,20 @@ def _hot_entry(kind: int, i: int) -> None:
         TRUE=lib.PB_TRUE,
         FALSE=lib.PB_FALSE,
         NONE=lib.PB_NONE,
-        answer=_hot_answer,
-        raised=_hot_raised,
+        answer=hot_answer,
+        raised=hot_raised,
     )
-    exec(compile(_ENTRY.format(parameters), _ENTRY_FILE, "exec"), space)
+    exec(compile(_ENTRY.format(parameters), ENTRY_FILE, "exec"), space)
     name = f"pb_hot_{letters}{i}"
-    ffi.def_extern(name=name, error=-1, onerror=_entry_failed)(hidden(space["entry"]))
+    ffi.def_extern(name=name, error=-1, onerror=entry_failed)(hidden(space["entry"]))
+
+
+# By the kind's number: (kind, i) makes its entry point `i`.  `_quadpack` has some at the end.
+entry_makers: list[Callable[[int, int], None]] = [_hot_entry] * 32
 
 
 @hidden
-def _hot_answer(address: int, result: Any) -> int:
+def hot_answer(address: int, result: Any) -> int:
     """Any other result, in the frame at `address`."""
     mem = ffi.cast("pb_frame *", address)
     if type(result) is late.float_class and _is_late(result):
@@ -237,7 +241,7 @@ def _hot_answer(address: int, result: Any) -> int:
 
 
 @hidden
-def _hot_raised(address: int, error: BaseException) -> int:
+def hot_raised(address: int, error: BaseException) -> int:
     frame = frame_of_callback(ffi.cast("pb_frame *", address))
     if frame.keep is not None:
         frame.reset()
@@ -271,7 +275,7 @@ def _without_entry(error: BaseException) -> BaseException:
     entry = error.__traceback__
     if entry is not None and entry.tb_next is not None:
         code = entry.tb_frame.f_code
-        if code is _entry_code or code.co_filename == _ENTRY_FILE:
+        if code is _entry_code or code.co_filename == ENTRY_FILE:
             return error.with_traceback(entry.tb_next)
     return error
 
@@ -285,10 +289,14 @@ def put_function(frame: Frame, at: int, x: Any) -> int:
             value = getattr(x, name, None)
             if type(value) is str or name == "__doc__":
                 names[name] = value if type(value) is str else None
-        _guest.call("dress", proxy, names)
+        if _guest.call("dress", proxy, names):
+            for integrate in integrating:
+                integrate()
     return put_object(frame, at, proxy)
 
 
+# Called when scipy's integrators have been loaded: upper layers' functions.
+integrating: list[Callable[[], None]] = []
 _NAMES = ("__name__", "__qualname__", "__module__", "__doc__")
 _dressing = False
 _COROUTINE = 0x80  # inspect.CO_COROUTINE

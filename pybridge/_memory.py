@@ -3,7 +3,8 @@
 
 Until then its row here is all that the tables of `_put` have of it: a program that passes
 no memory does without the modules of layouts and views.  What pickles have of a proxy
-(`_pickled`), and numpy's classes of the host's speed (`_numpy`), come with the guest.
+(`_pickled`), and numpy's classes of the host's speed (`_numpy`), come with the guest; what
+scipy's integrators need (`_quadpack`), when they are there.
 """
 
 from __future__ import annotations
@@ -56,10 +57,17 @@ def _put(frame: Frame, at: int, x: Any) -> int:
     return at
 
 
+def _integrating() -> None:
+    from pybridge import _quadpack
+
+    _quadpack.install()
+
+
 def _at_start() -> None:
     # For what they add to proxies and to numpy's classes.
-    from pybridge import _arraycalls, _numpy, _pickled  # noqa: F401
+    from pybridge import _arraycalls, _callback, _numpy, _pickled  # noqa: F401
 
+    _callback.integrating.append(_integrating)
     # Before the one that takes any object, and behind the exporter's own, if that is loaded.
     if encoders.setdefault(bytearray, _put) is _put:
         encoders[memoryview] = _put

@@ -31,7 +31,7 @@ ORDER = [
     "_inspected", "_proxy", "_methods", "_metatype", "_bound", "_ownclasses",
     "_mirrorclass", "_mirror", "_derived", "_module", "_sequences", "_items",
     "_keywords", "_callback", "_hostasked", "_hostclass", "_hostderive", "_frames",
-    "_streams", "_warned", "_contexts", "_loops", "_async",
+    "_quadpack", "_streams", "_warned", "_contexts", "_loops", "_async",
     # the guest's life
     "_runtime",
     # uses

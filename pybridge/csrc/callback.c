@@ -363,59 +363,115 @@ static int call_host(pb_host_function *function, pb_frame *f, const pb_obj *args
     return hot_call(kind, entry, x, number, f);
 }
 
+/* ---- the steps, also for points.c; here they are part of pb_callback_run ---- */
+
+#define INLINED inline __attribute__((always_inline))
+
+INLINED pb_frame *pb_callback_frame_get(void)
+{
+    callback_frame *f = frame_get();
+    if (f == NULL)
+        (void)G.PyErr_NoMemory();
+    return f == NULL ? NULL : &f->frame;
+}
+
+INLINED void pb_callback_frame_put(pb_frame *f)
+{
+    callback_frame *cf = (callback_frame *)(void *)f;       /* its first member */
+    pb_frame_shrink(f);
+    cf->next = free_frames;
+    free_frames = cf;
+}
+
+int pb_callback_arguments(pb_frame *f, const pb_obj *args, int64_t nargs)
+{
+    int64_t nkeywords;
+    return give_arguments(f, args, nargs, NULL, &nkeywords);
+}
+
+int pb_callback_entry_make(pb_frame *f, int kind, int entry)
+{
+    return host_call(f, HOST_HOT, kind, entry) == 0 ? 0 : -1;
+}
+
+INLINED int pb_callback_refused(const pb_host_function *self, pb_thread *t)
+{
+    pb_obj kind = *G.PyExc_ReferenceError;
+    const char *why;
+    if (self->tag == 0) {
+        why = "no host function is behind this object";
+    } else if (pb_state.state != 1) {
+        why = "this function belongs to the host, which has closed the bridge";
+    } else if (!pb_stack_left_for_host()) {
+        kind = *G.PyExc_RecursionError;
+        why = "too little stack is left on this thread to call the host";
+    } else {
+        /* An interrupt is the guest's to know of, not the callee's. */
+        return PB_UNLIKELY(pb_interrupted) && t == pb_main_thread && pb_signals_check() != 0;
+    }
+    G.PyErr_SetString(kind, why);
+    return 1;
+}
+
+INLINED int pb_callback_limited(pb_frame *f)
+{
+    if (PB_LIKELY(host_allows(f)))
+        return 0;
+    G.PyErr_SetString(*G.PyExc_RecursionError, "the host's recursion limit is reached");
+    return 1;
+}
+
+INLINED int pb_callback_end(pb_thread *t, pb_frame *f, pb_outside *outside, int answer)
+{
+    if (PB_UNLIKELY(answer < 0)) {
+        pb_step_in(t, outside);
+        pb_ungive(f, 0, f->given);
+        f->given = 0;
+        (void)pb_step_out(outside);
+        answer = host_call(f, HOST_FAILED, 0, 0);       /* what was it? */
+    }
+    pb_step_in(t, outside);
+    if (answer < 0)
+        (void)pb_answer(f, PB_STOP, 0);
+    return answer;
+}
+
+INLINED int pb_callback_signalled(pb_thread *t, int failed)
+{
+    return PB_UNLIKELY(pb_interrupted | pb_noticed) && t == pb_main_thread
+        && ((pb_noticed && !failed && pb_signals_look() != 0) || (pb_interrupted && pb_signals_check() != 0));
+}
+
+INLINED pb_obj pb_callback_taken(pb_frame *f, int answer)
+{
+    return answer > 0 ? take_plain(f, answer) : take_answer(f);
+}
+
 pb_obj pb_callback_run(pb_obj self, const pb_obj *args, size_t nargsf, pb_obj names)
 {
+    pb_host_function *function = (pb_host_function *)self;
     pb_outside outside;
     pb_obj out = NULL;
     pb_thread *t = &pb_me;
 
-    if (((pb_host_function *)self)->tag == 0) {
-        G.PyErr_SetString(*G.PyExc_ReferenceError, "no host function is behind this object");
+    if (pb_callback_refused(function, t))
         return NULL;
-    }
-    if (pb_state.state != 1) {
-        G.PyErr_SetString(*G.PyExc_ReferenceError, "this function belongs to the host, which has closed the bridge");
+    pb_frame *f = pb_callback_frame_get();
+    if (f == NULL)
         return NULL;
-    }
-    if (!pb_stack_left_for_host()) {
-        G.PyErr_SetString(*G.PyExc_RecursionError, "too little stack is left on this thread to call the host");
-        return NULL;
-    }
-    if (PB_UNLIKELY(pb_interrupted) && t == pb_main_thread && pb_signals_check() != 0)
-        return NULL;                            /* it is the guest's to know of, not the callee's */
-    callback_frame *cf = frame_get();
-    if (cf == NULL)
-        return G.PyErr_NoMemory();
-    pb_frame *f = &cf->frame;
-    if (!host_allows(f)) {
-        G.PyErr_SetString(*G.PyExc_RecursionError, "the host's recursion limit is reached");
+    if (pb_callback_limited(f))
         goto done;
-    }
     pb_dup(self);                               /* the guest may drop it during the call */
-    int answer = call_host((pb_host_function *)self, f, args, (int64_t)(nargsf & ~PB_ARGUMENTS_OFFSET), names, &outside);
-    if (PB_UNLIKELY(answer < 0)) {
-        if (answer == ARGUMENTS_FAILED)
-            goto drop;
-        pb_step_in(t, &outside);
-        pb_ungive(f, 0, f->given);
-        f->given = 0;
-        (void)pb_step_out(&outside);
-        answer = host_call(f, HOST_FAILED, 0, 0);       /* what was it? */
+    int answer = call_host(function, f, args, (int64_t)(nargsf & ~PB_ARGUMENTS_OFFSET), names, &outside);
+    if (answer != ARGUMENTS_FAILED) {
+        out = pb_callback_taken(f, pb_callback_end(t, f, &outside, answer));
+        if (pb_callback_signalled(t, out == NULL)) {
+            pb_xdrop(out);
+            out = NULL;
+        }
     }
-    pb_step_in(t, &outside);
-    if (answer < 0)
-        (void)pb_answer(f, PB_STOP, 0);
-    out = answer > 0 ? take_plain(f, answer) : take_answer(f);
-    if (PB_UNLIKELY(pb_interrupted | pb_noticed) && t == pb_main_thread
-        && ((pb_noticed && out != NULL && pb_signals_look() != 0) || (pb_interrupted && pb_signals_check() != 0))) {
-        pb_xdrop(out);
-        out = NULL;
-    }
-drop:
     pb_drop(self);
 done:
-    pb_frame_shrink(f);
-    cf->next = free_frames;
-    free_frames = cf;
+    pb_callback_frame_put(f);
     return out;
 }

@@ -10,6 +10,7 @@
  *     vectorcall.h  the fastest call that every guest has
  *     kind      what becomes of each guest type
  *     hosttable hostobj callback        host objects in the guest, calls of the host
+ *     points, rule, quadpack            host functions under scipy's quad
  *     handle, late, weight   what becomes of handles
  *     give, text, take    guest objects to cells and back
  *     linked, linkedtype   host lists, dicts and sets as the guest's own
@@ -224,6 +225,7 @@ typedef struct pb_host_function {
     pb_vectorcall call;
     pb_obj dict;
     short calls, entry;         /* callback.c */
+    short points_entry;         /* points.c: 0, or one more than the entry point */
 } pb_host_function;
 int pb_hostobj_start(void);                              /* 0, or -1 with a guest error set */
 /* The number of the host object that `o` carries, or -1. */
@@ -240,6 +242,44 @@ int pb_hostobj_is_watched(pb_obj o);
 /* ---- callback.c ---- */
 /* Calls of a host_function. */
 pb_obj pb_callback_run(pb_obj self, const pb_obj *args, size_t nargsf, pb_obj names);
+/* Its steps, for points.c. */
+pb_frame *pb_callback_frame_get(void);              /* NULL with an error set */
+void pb_callback_frame_put(pb_frame *f /*steals*/);
+int pb_callback_refused(const pb_host_function *self, pb_thread *t);    /* 1 with an error set, or 0 */
+int pb_callback_limited(pb_frame *f);                                   /* likewise */
+int pb_callback_arguments(pb_frame *f, const pb_obj *args, int64_t nargs);  /* 0, or -1 with an error set */
+/* Outside: have the host make entry point `entry` of a kind (ORDER HOT, ORDER POINTS): 0 or -1 */
+int pb_callback_entry_make(pb_frame *f, int kind, int entry);
+/* Step in after the host's answer: what it is in the end. */
+int pb_callback_end(pb_thread *t, pb_frame *f, pb_outside *outside, int answer);
+pb_obj pb_callback_taken(pb_frame *f, int answer);          /* new, or NULL with an error set */
+int pb_callback_signalled(pb_thread *t, int failed);        /* 1 with an error set, or 0 */
+
+/* ---- points.c: a host function that C code asks for its value at many points ---- */
+typedef struct pb_asked {
+    pb_points points;           /* the host's part */
+    pb_host_function *function; /* borrowed, as all here */
+    const pb_obj *more;         /* its other arguments, as many as points.more */
+} pb_asked;
+/* The values at the points from points.first on.  0, or -1 with a guest error set.  With the
+ * guest GIL. */
+int pb_points_ask(pb_asked *a);
+
+/* ---- rule.c: which points quadpack asks for next ---- */
+enum { PB_RULE_MOST = 60 };
+typedef enum { PB_RULE_UNKNOWN, PB_RULE_FINITE, PB_RULE_INFINITE } pb_rule_kind;
+typedef struct pb_interval { double low, high, first; /* point of its left half */ } pb_interval;
+typedef struct pb_rule {
+    pb_rule_kind kind;
+    double low, high;           /* of the whole; of an infinite one: the bound */
+    int infinite;               /* 1 to infinity, -1 from it, 2 both */
+    pb_interval *intervals;     /* owned: all that have been asked for and not halved */
+    int64_t used, capacity;
+} pb_rule;
+/* The points that are asked for from now on, `x` being the first: how many, or 0: not known, from
+ * now on. */
+int64_t pb_rule_next(pb_rule *r, double x, double *points);
+void pb_rule_end(pb_rule *r);
 
 /* ---- handle.c ---- */
 /* Drop what was written to the cells [from, to), which no host will read.  Keeps a pending

@@ -294,6 +294,25 @@ int pb_low_enter(pb_low_call *call);
 void pb_low_leave(pb_low_call *call);
 void pb_low_fail(intptr_t exception);   /* steals it */
 
+/* A host function's values at many points: points.c. */
+typedef struct pb_points {
+    const double *x;
+    double *y;
+    int64_t first, count;       /* the points from x[first] on; the host counts on */
+    int64_t more;               /* further arguments, in the frame's cells */
+    pb_frame *frame;
+} pb_points;
+/* scipy's integrators of host functions: quadpack.c. */
+typedef struct pb_quadpack {
+    int64_t use;                /* 1; 0: host functions are called as any other */
+    int64_t integrals;          /* since the start: how many, */
+    int64_t points, asked;      /* of how many points the host was asked, and how often */
+    int64_t surprises;          /* other points than foreseen */
+} pb_quadpack;
+pb_quadpack *pb_quadpack_state(void);
+/* Put functions of ours into the list `box`, each in the place of scipy's: PB_NONE. */
+int64_t pb_quadpack_wrap(pb_frame *f, intptr_t box);
+
 /* Releasing: handle.c.  Runs guest destructors, so never under a host lock; raises
  * nothing.  0, or -1 when the thread could not attach: nothing was released. */
 int pb_release_chunks(int64_t *chunks, int64_t count);  /* addresses of PB_CHUNK words each */
@@ -343,6 +362,17 @@ int pb_hot_ddd0(double x, double y, double z, int64_t number, intptr_t frame);
 int pb_hot_ddd1(double x, double y, double z, int64_t number, intptr_t frame);
 int pb_hot_ddd2(double x, double y, double z, int64_t number, intptr_t frame);
 int pb_hot_ddd3(double x, double y, double z, int64_t number, intptr_t frame);
+/* ORDER POINTS: points.c, pybridge/_quadpack.py */
+int pb_points_a0(intptr_t points, int64_t number);
+int pb_points_a1(intptr_t points, int64_t number);
+int pb_points_a2(intptr_t points, int64_t number);
+int pb_points_a3(intptr_t points, int64_t number);
+int pb_points_b0(intptr_t points, int64_t number);
+int pb_points_b1(intptr_t points, int64_t number);
+int pb_points_c0(intptr_t points, int64_t number);
+int pb_points_c1(intptr_t points, int64_t number);
+int pb_points_n0(intptr_t points, int64_t number);
+int pb_points_n1(intptr_t points, int64_t number);
 /* callbacks end */
 #endif
 

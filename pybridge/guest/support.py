@@ -95,8 +95,20 @@ def dress_functions(ask):
 
 
 def dress(function, names):
-    """Give the guest's object for one host function its names."""
+    """Give the guest's object for one host function its names.  True when scipy's integrators
+    have been loaded since the last one."""
+    global _quadpack
     function.__dict__.update(names)
+    module = sys.modules.get("scipy.integrate._quadpack")
+    if module is _quadpack:
+        return False
+    if module is not None and getattr(module.__spec__, "_initializing", False):
+        return False
+    _quadpack = module
+    return module is not None
+
+
+_quadpack = None
 
 
 def _function_repr(self):
@@ -321,6 +333,7 @@ _FILES = {
         "bindings", "compiled", "evaluate", "find_module", "main_namespace", "namespace_of",
         "run", "run_module", "search_path",
     ),
+    "quadpack": ("quadpack_find", "quadpack_use"),
     "prompt": ("prompt_run", "prompt_complete"),
     "source": (),
     "streams": ("streams_use", "streams_local", "streams_remote"),

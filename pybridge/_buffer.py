@@ -139,7 +139,8 @@ def view(x: Any) -> View:
     object does too and cannot be resized; `release()` or a `with` block end it at once.  Any
     thread.
 
-    Of what has no buffer: a tensor with `__dlpack__` in this processor's memory (torch, jax);
+    Of what has no buffer: a tensor with `__dlpack__` in this processor's memory (torch), which
+    is read-only where its library says so (since DLPack 1.0);
     an Arrow column (pyarrow, polars, pandas), which is a read-only view when it is a row of
     numbers without nulls, else a `Column`; an Arrow table or data frame, which is a dict of
     these by name.

@@ -268,7 +268,7 @@ def _exported(x: Any, describe: Any) -> Any:
         proxy, fresh = _table.guest_object(x, _table.MEMORY)
         if not _dressed:
             _dressed.append(True)
-            _guest.call("dress_memory", proxy, _lender(0), _lender(1))
+            _guest.call("dress_memory", proxy, _lender(0), _lender(1), _lender(2))
         number = _table.number_of(x)
         old = _table.companions.get(number)
         if not fresh and old is not None and old.seen == seen:

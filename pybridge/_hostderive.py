@@ -111,7 +111,7 @@ def _telling(bases: tuple[type, ...]) -> type:
     import abc
     import types
 
-    found = {abc.ABCMeta: None, **{type(base): None for base in bases}}
+    found: dict[type, None] = dict.fromkeys([abc.ABCMeta, *map(type, bases)])
     metas = tuple([m for m in found if not any(m in n.__mro__[1:] for n in found)])
     if len(metas) == 1 and issubclass(metas[0], _Telling):
         return metas[0]

@@ -3,8 +3,10 @@
 
 Both standards hand out capsules.  They are not consumed: a proxy of the capsule is kept, and
 the capsule's own destructor frees what it holds once that proxy is released; so lifetime is
-that of any proxy.  Also the other way: host memory in the guest (`_exporter`) has
-`__dlpack__` and `__arrow_c_array__` (csrc/interchange.c).
+that of any proxy.  A tensor's capsule is one of DLPack 1.0, which can say that the tensor must
+not be written, where its library has such (torch, numpy; jax 0.10 has not).  Also the other
+way: host memory in the guest (`_exporter`) has `__dlpack__` and `__arrow_c_array__`
+(csrc/interchange.c).
 """
 
 from __future__ import annotations
@@ -107,7 +109,14 @@ def _stream(x: Any, stream: Any, is_table: bool) -> Any:
 
 
 def _tensor(x: Any, capsule: Any) -> Any:
-    at = _held(capsule, b"dltensor")
+    if not isinstance(capsule, Handle):
+        raise TypeError(f"a capsule of a tensor was expected, not {capsule!r}")
+    frame = frame_get()
+    word = lib.pb_tensor_get(frame.mem, capsule._pybridge_handle)
+    if word & 255 != INT:
+        take(frame, word)
+    at, read_only = frame.ints[1], word >> 8 != 0
+    frames.append(frame)
     words, numbers = _cast(_WORDS, at), _cast("int32_t *", at + 16)
     device = words[1] & 0xFFFFFFFF
     ndim, code = numbers[0], numbers[1] & 255
@@ -130,7 +139,7 @@ def _tensor(x: Any, capsule: Any) -> Any:
     pin = _Capsules(x, capsule)
     cls = class_for(layout, ndim)
     pin.address, pin.layout = words[0] + words[5], layout
-    view = cls(pin, pin.address, shape, strides, False)
+    view = cls(pin, pin.address, shape, strides, read_only)
     pin.nbytes = view.nbytes
     return view
 

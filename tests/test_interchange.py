@@ -126,8 +126,142 @@ def test_memory_that_is_lent_stays_while_the_tensor_lives(torch):
     garbage = [array.array("d", [-1.0]) * 1000 for _ in range(200)]
     assert float(t.sum()) == 499500.0
     del garbage
+
+
+# Both protocols, by numpy.  Classes of the guest's that offer an array's.
+OFFERS = """
+import ctypes
+
+class Offer:
+    def __init__(self, a):
+        self.a = a
+        self.asked = []
+
+class New(Offer):
+    def __dlpack__(self, *, max_version=None):
+        self.asked.append(max_version)
+        return self.a.__dlpack__(max_version=max_version)
+
+class Old(Offer):
+    def __dlpack__(self, stream=None):
+        self.asked.append(stream)
+        return self.a.__dlpack__()
+
+class Future(Offer):
+    def __dlpack__(self, *, max_version=None):
+        self.memory = (ctypes.c_uint32 * 40)(2, 0)
+        new = ctypes.pythonapi.PyCapsule_New
+        new.restype = ctypes.py_object
+        return new(self.memory, ctypes.c_char_p(NAME), None)
+
+NAME = b"dltensor_versioned"
+"""
+
+
+@pytest.fixture(scope="module")
+def np(guest):
+    return guest_module("numpy")
+
+
+@pytest.fixture(scope="module")
+def offers(guest):
+    space = {}
+    pybridge.exec(OFFERS, space)
+    return space
+
+
+def versioned(np):
+    """Does this numpy give capsules of DLPack 1.0?"""
+    if tuple(int(part) for part in np.__version__.split(".")[:2]) < (2, 1):
+        pytest.skip("this guest's numpy is older than 2.1")
+
+
+@pytest.mark.parametrize("kind", ["New", "Old"])
+def test_capsules_of_both_kinds_are_viewed(np, offers, kind):
+    if kind == "New":
+        versioned(np)
+    a = np.arange(12.0).reshape(3, 4)[::2, 1:]
+    x = offers[kind](a)
+    v = pybridge.view(x)
+    assert (v.shape, v.readonly, v.tolist()) == (
+        (2, 3), False, [[1.0, 2.0, 3.0], [9.0, 10.0, 11.0]],
+    )  # fmt: skip
+    v[1, 0] = 50.0
+    assert a[1, 0] == 50.0
+    assert list(x.asked) == ([(1, 0)] if kind == "New" else [None])
+
+
+def test_a_tensor_that_nobody_may_write_is_a_read_only_view(np, offers):
+    """Its view could be written."""
+    versioned(np)
+    a = np.arange(3)
+    a.flags.writeable = False
+    v = pybridge.view(offers["New"](a))
+    assert v.readonly and v[1:].readonly and v.tolist() == [0, 1, 2]
+    for write in (lambda: v.__setitem__(0, 5), lambda: v[1:].__setitem__(0, 5)):
+        with pytest.raises(TypeError, match="read-only"):
+            write()
+    b = np.asarray(v[1:])
+    assert not b.flags.writeable and list(b.tolist()) == [1, 2]
+    with pytest.raises(BufferError, match=r"(?i)read-?only"):  # numpy's own refusal
+        pybridge.view(offers["Old"](a))
+
+
+def test_a_capsule_of_a_dlpack_to_come_is_refused(offers):
+    with pytest.raises(BufferError, match=r"only 1\.x and older"):
+        pybridge.view(offers["Future"](None))
+
+
+def test_a_view_of_a_capsule_keeps_the_memory_and_lets_it_go(np, offers):
+    versioned(np)
+    space = {"np": np, "New": offers["New"]}
+    pybridge.exec(
+        "import weakref\nclass Array(np.ndarray): pass\n"
+        "a = np.arange(1000.0).view(Array)\nw = weakref.ref(a)\nx = New(a)\ndel a",
+        space,
+    )
+    v = pybridge.view(space["x"])
+    pybridge.exec("del x.a", space)
+    settled()
+    assert v[999] == 999.0
+    assert pybridge.eval("w() is not None", space)
+    v.release()
+    settled()
+    assert pybridge.eval("w() is None", space)
+
+
+def test_host_memory_says_that_it_is_read_only(np):
+    versioned(np)
+    memory = array.array("d", [1.0, 2.0])
+    a = np.from_dlpack(memory)
+    assert a.flags.writeable
+    a[0] = 5.0
+    assert memory[0] == 5.0
+    b = np.from_dlpack(memoryview(memory).toreadonly())
+    assert not b.flags.writeable and list(b.tolist()) == [5.0, 2.0]
+    with pytest.raises(ValueError, match="read-only"):
+        b[0] = 1.0
+    memory[1] = 7.0
+    assert b[1] == 7.0
+
+
+def test_host_memory_gives_the_capsule_that_is_asked_for(np):
+    ask = pybridge.eval("lambda x, **k: repr(x.__dlpack__(**k)).split('\"')[1]")
+    memory = array.array("d", [1.0, 2.0])
+    for version, name in (
+        (None, "dltensor"), ((0, 8), "dltensor"), ((1, 0), "dltensor_versioned"),
+        ((2, 5), "dltensor_versioned"),
+    ):  # fmt: skip
+        assert ask(memory, max_version=version) == name
+    assert ask(memory) == "dltensor"
+    settled()
+    memory.append(3.0)  # capsules that nobody took have let it go
+    read_only = memoryview(memory).toreadonly()
+    assert ask(read_only, max_version=(1, 0)) == "dltensor_versioned"
     with pytest.raises(BufferError, match="read-only"):
-        torch.from_dlpack(memoryview(b"abc"))
+        ask(read_only)  # that kind of capsule cannot say so
+    with pytest.raises(BufferError, match="without a copy"):
+        ask(memory, copy=True)
 
 
 # ---- Arrow -----------------------------------------------------------------------------------
@@ -224,8 +358,9 @@ def test_a_jax_array_is_viewed_by_its_buffer_and_by_dlpack(jax, dtype):
     for v in (pybridge.view(x), _interchange.view_of(x)):
         assert v.shape == (2, 3) and v.tolist() == expected
         assert v[1, 2] == expected[1][2]
+    # Jax's arrays do not change.  Its capsules are of before DLPack 1.0, and cannot say so.
     with pytest.raises(TypeError, match="read-only"):
-        pybridge.view(x)[0, 0] = 1  # jax's arrays do not change
+        pybridge.view(x)[0, 0] = 1
 
 
 def test_jax_takes_host_memory_by_dlpack(jax):

@@ -243,6 +243,7 @@ int64_t pb_host_live(pb_frame *f, int64_t number);
 
 int64_t pb_buffer_get(pb_frame *f, intptr_t object);
 int64_t pb_capsule_get(pb_frame *f, intptr_t capsule, const char *name);
+int64_t pb_tensor_get(pb_frame *f, intptr_t capsule);
 int64_t pb_arrow_read(pb_frame *f, intptr_t capsule, int next);
 int64_t pb_lender(pb_frame *f, int which);
 

@@ -7,7 +7,8 @@
  * frees what it holds when the host lets go of it.  What is made here holds a Py_buffer, which
  * the release function of the standard gives back: on any thread, so it takes the guest GIL.
  *
- * The structs are those of dlpack.h (before 1.0: "dltensor") and of Arrow's specification.
+ * The structs are those of dlpack.h, before 1.0 ("dltensor") and since ("dltensor_versioned",
+ * which can say that nobody may write), and of Arrow's specification.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,16 @@ typedef struct dl_managed {
     void *context;
     void (*deleter)(struct dl_managed *);
 } dl_managed;
+
+typedef struct dl_versioned {
+    uint32_t major, minor;      /* of another major only `deleter` and what is before is known */
+    void *context;
+    void (*deleter)(struct dl_versioned *);
+    uint64_t flags;
+    dl_tensor tensor;
+} dl_versioned;
+
+enum { DL_MAJOR = 1, DL_READ_ONLY = 1 };
 
 typedef struct arrow_schema {
     const char *format, *name, *metadata;
@@ -53,9 +64,10 @@ typedef struct arrow_stream {
     void *context;
 } arrow_stream;
 
-_Static_assert(sizeof(dl_tensor) == 48 && sizeof(arrow_schema) == 72 && sizeof(arrow_array) == 80, "layouts");
+_Static_assert(sizeof(dl_tensor) == 48 && offsetof(dl_versioned, tensor) == 32, "layouts");
+_Static_assert(sizeof(arrow_schema) == 72 && sizeof(arrow_array) == 80, "layouts");
 
-static const char DLTENSOR[] = "dltensor", SCHEMA[] = "arrow_schema", ARRAY[] = "arrow_array";
+static const char DLTENSOR[] = "dltensor", VERSIONED[] = "dltensor_versioned", SCHEMA[] = "arrow_schema", ARRAY[] = "arrow_array";
 
 /* ---- what others lend ---- */
 
@@ -68,6 +80,31 @@ int64_t pb_capsule_get(pb_frame *f, intptr_t capsule, const char *name)
         return word;
     void *held = G.PyCapsule_GetPointer((pb_obj)capsule, name);
     return crossing_end_plain(t, f, held == NULL, PB_INT, (int64_t)(intptr_t)held);
+}
+
+/* PB_INT: the address of the tensor in a capsule of either name; length 1: only to be read. */
+int64_t pb_tensor_get(pb_frame *f, intptr_t capsule)
+{
+    int64_t word = 0;
+    int read_only = 0;
+    dl_tensor *held = NULL;
+    pb_thread *t = crossing_begin(f, capsule, &word);
+    if (t == NULL)
+        return word;
+    if (G.PyCapsule_IsValid((pb_obj)capsule, VERSIONED)) {
+        dl_versioned *tensor = G.PyCapsule_GetPointer((pb_obj)capsule, VERSIONED);
+        if (tensor != NULL && tensor->major == DL_MAJOR) {
+            held = &tensor->tensor;
+            read_only = (tensor->flags & DL_READ_ONLY) != 0;
+        } else if (tensor != NULL) {
+            G.PyErr_SetString(*G.PyExc_BufferError, "this tensor is of a DLPack that is not known: only 1.x and older are");
+        }
+    } else {
+        dl_managed *tensor = G.PyCapsule_GetPointer((pb_obj)capsule, DLTENSOR);
+        if (tensor != NULL)
+            held = &tensor->tensor;
+    }
+    return crossing_end_plain(t, f, held == NULL, PB_WORD(PB_INT, read_only), (int64_t)(intptr_t)held);
 }
 
 static void schema_capsule_end(pb_obj capsule)
@@ -139,7 +176,7 @@ static const struct { char code; uint8_t dl, bits; const char *arrow; } kinds[] 
 typedef struct lent {
     pb_buffer buffer;               /* held */
     const void *buffers[2];         /* Arrow's: validity, values */
-    union { dl_managed tensor; arrow_array array; } as;
+    union { dl_managed tensor; dl_versioned versioned; arrow_array array; } as;
     int64_t numbers[];              /* shape, strides */
 } lent;
 
@@ -186,39 +223,69 @@ static void tensor_delete(dl_managed *tensor)
     lent_end(tensor->context);
 }
 
+static void versioned_delete(dl_versioned *tensor)
+{
+    lent_end(tensor->context);
+}
+
+/* One that was consumed has another name, and who did so deletes what it holds. */
 static void tensor_capsule_end(pb_obj capsule)
 {
-    if (!G.PyCapsule_IsValid(capsule, DLTENSOR))
-        return;                     /* somebody has consumed it, and will delete it */
-    dl_managed *tensor = G.PyCapsule_GetPointer(capsule, DLTENSOR);
-    if (tensor != NULL)
+    if (G.PyCapsule_IsValid(capsule, DLTENSOR)) {
+        dl_managed *tensor = G.PyCapsule_GetPointer(capsule, DLTENSOR);
         tensor->deleter(tensor);
+    } else if (G.PyCapsule_IsValid(capsule, VERSIONED)) {
+        dl_versioned *tensor = G.PyCapsule_GetPointer(capsule, VERSIONED);
+        tensor->deleter(tensor);
+    }
+}
+
+/* The tensor of a buffer: 0, or -1 with an error set. */
+static int tensor_fill(dl_tensor *t, lent *l, size_t kind)
+{
+    *t = (dl_tensor){.data = l->buffer.buf, .device = 1 /* kDLCPU */, .ndim = l->buffer.ndim,
+                     .code = kinds[kind].dl, .bits = kinds[kind].bits, .lanes = 1,
+                     .shape = l->numbers, .strides = l->numbers + l->buffer.ndim};
+    for (int i = 0; i < l->buffer.ndim; i++) {
+        if (l->buffer.strides[i] % l->buffer.itemsize != 0) {
+            G.PyErr_SetString(*G.PyExc_BufferError, "strides are no whole numbers of elements");
+            return -1;
+        }
+        t->shape[i] = l->buffer.shape[i];
+        t->strides[i] = l->buffer.strides[i] / l->buffer.itemsize;
+    }
+    return 0;
 }
 
 static pb_obj lend_tensor(pb_obj self, pb_obj o)
 {
     size_t kind;
+    pb_obj out = NULL;
     (void)self;
     lent *l = lend(o, 0x1d /* PyBUF_STRIDES | FORMAT | WRITABLE */, &kind);
     if (l == NULL)
         return NULL;
-    dl_tensor *t = &l->as.tensor.tensor;
-    *t = (dl_tensor){.data = l->buffer.buf, .device = 1 /* kDLCPU */, .ndim = l->buffer.ndim,
-                     .code = kinds[kind].dl, .bits = kinds[kind].bits, .lanes = 1,
-                     .shape = l->numbers, .strides = l->numbers + l->buffer.ndim};
-    pb_obj out = NULL;
-    for (int i = 0; i < l->buffer.ndim; i++) {
-        if (l->buffer.strides[i] % l->buffer.itemsize != 0) {
-            G.PyErr_SetString(*G.PyExc_BufferError, "strides are no whole numbers of elements");
-            goto failed;
-        }
-        t->shape[i] = l->buffer.shape[i];
-        t->strides[i] = l->buffer.strides[i] / l->buffer.itemsize;
-    }
     l->as.tensor.context = l;
     l->as.tensor.deleter = tensor_delete;
-    out = G.PyCapsule_New(&l->as.tensor, DLTENSOR, tensor_capsule_end);
-failed:
+    if (tensor_fill(&l->as.tensor.tensor, l, kind) == 0)
+        out = G.PyCapsule_New(&l->as.tensor, DLTENSOR, tensor_capsule_end);
+    if (out == NULL)
+        lent_end(l);
+    return out;
+}
+
+static pb_obj lend_versioned(pb_obj self, pb_obj o)
+{
+    size_t kind;
+    pb_obj out = NULL;
+    (void)self;
+    lent *l = lend(o, 0x1c /* PyBUF_STRIDES | FORMAT */, &kind);
+    if (l == NULL)
+        return NULL;
+    l->as.versioned = (dl_versioned){.major = DL_MAJOR, .context = l, .deleter = versioned_delete,
+                                     .flags = l->buffer.readonly ? DL_READ_ONLY : 0};
+    if (tensor_fill(&l->as.versioned.tensor, l, kind) == 0)
+        out = G.PyCapsule_New(&l->as.versioned, VERSIONED, tensor_capsule_end);
     if (out == NULL)
         lent_end(l);
     return out;
@@ -278,11 +345,13 @@ done:
     return out;
 }
 
-/* A guest function that gives a capsule of an object's buffer: 0 DLPack's, 1 Arrow's two. */
+/* A guest function that gives a capsule of an object's buffer: 0 DLPack's, 1 DLPack's since 1.0,
+ * 2 Arrow's two. */
 int64_t pb_lender(pb_frame *f, int which)
 {
     static pb_method methods[] = {
         {"lend_tensor", lend_tensor, 8 /* METH_O */, NULL},
+        {"lend_versioned", lend_versioned, 8, NULL},
         {"lend_arrow", lend_arrow, 8, NULL}};
     int64_t refused = 0;
     pb_thread *t = pb_attach(&refused);

@@ -50,13 +50,21 @@ def lend_capsules(x):
     if hasattr(cls, "__arrow_c_stream__"):
         return "stream", table, x.__arrow_c_stream__()
     if hasattr(cls, "__dlpack__"):
-        return "dlpack", False, x.__dlpack__()
+        return "dlpack", False, _tensor_of(x)
     return None
 
 
-def dress_memory(x, lend_tensor, lend_arrow):
+def _tensor_of(x):
+    """A capsule of DLPack 1.0, which can say that nobody may write, where there are such."""
+    try:
+        return x.__dlpack__(max_version=(1, 0))
+    except TypeError:
+        return x.__dlpack__()  # of before, as the standard says
+
+
+def dress_memory(x, lend_tensor, lend_versioned, lend_arrow):
     """Give the type of `x`, which stands for host memory, what a memoryview has, and DLPack's
-    and Arrow's methods through two functions of the core."""
+    and Arrow's methods through functions of the core."""
     cls = type(x)
 
     def get_attribute(self, name):
@@ -78,7 +86,8 @@ def dress_memory(x, lend_tensor, lend_arrow):
     def dlpack(self, *, stream=None, max_version=None, dl_device=None, copy=None):
         if stream is not None or dl_device not in (None, (1, 0)) or copy:
             raise BufferError("host memory is lent where it is, without a copy")
-        return lend_tensor(self)
+        versioned = max_version is not None and max_version[0] >= 1
+        return lend_versioned(self) if versioned else lend_tensor(self)
 
     cls.__dlpack__ = dlpack
     cls.__dlpack_device__ = lambda self: (1, 0)

@@ -15,23 +15,29 @@ With arguments for pytest there is one share a pair.
 What a share prints is shown when it failed; all of it is in .build/test-*.log.  The totals
 at the end are those of pytest's own reports; a share that left no report (a crash, a
 timeout) counts as failed.
+
+On SIGINT and SIGTERM the pytest processes are ended first, by SIGINT, upon which they end the
+programs that their tests run.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import cpythons
 from environments import CPHOST, GUEST, HOST, ROOT, WORK
@@ -41,7 +47,7 @@ from environments import CPHOST, GUEST, HOST, ROOT, WORK
 OF_THE_HOST = [
     "build", "children", "columns", "dates", "discover", "docs", "doctests", "doctor",
     "elements", "errors", "gallery", "host", "layers", "layout", "loops", "main", "probe",
-    "release", "require", "script", "settings", "signature", "table", "traces",
+    "release", "require", "run_tests", "script", "settings", "signature", "table", "traces",
 ]  # fmt: skip
 # Files that take long, each a share of its own; those that take longest begin first.
 LONG = ["gallery", "environment", "attach", "release", "signals"]
@@ -150,6 +156,51 @@ def read_report(report: Path) -> Totals:
     return totals
 
 
+class Processes:
+    """Those that run now."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._ended = False
+
+    def run(self, command: list[str], environment: dict[str, str], out: IO[str] | None) -> int:
+        """Run it to its end, in the repository's folder, and give its status."""
+        with self._lock:
+            if self._ended:
+                return -signal.SIGINT
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=out, stderr=out and subprocess.STDOUT
+            )
+            self._running.add(process)
+        try:
+            return process.wait()
+        finally:
+            with self._lock:
+                self._running.discard(process)
+
+    def end(self) -> None:
+        """End all, and start none any more.  The terminal's Ctrl-C has reached them too, and
+        a second one would disturb them while they clean up: so they get a moment first."""
+        with self._lock:
+            self._ended = True
+        for number, seconds in ((0, 2), (signal.SIGINT, 10), (signal.SIGKILL, 10)):
+            with self._lock:
+                for process in self._running:
+                    process.send_signal(number)
+            end = time.monotonic() + seconds
+            while self._running and time.monotonic() < end:
+                time.sleep(0.05)
+
+
+processes = Processes()
+
+
+def terminated(number: int, frame: object) -> None:
+    """As Ctrl-C, with another status."""
+    sys.exit(128 + number)
+
+
 def run(share: Share, arguments: list[str], log: Path | None) -> Totals:
     """What pytest prints goes to `log`, or straight out."""
     report = WORK / f"report-{share.name}.xml"
@@ -163,13 +214,8 @@ def run(share: Share, arguments: list[str], log: Path | None) -> Totals:
         PYBRIDGE_DEMOS_OUT=str(WORK / f"demos-{share.pair.name}"),
     )
     begin = time.monotonic()
-    if log is None:
-        status = subprocess.run(command, cwd=ROOT, env=environment).returncode
-    else:
-        with log.open("w", encoding="utf-8") as out:
-            status = subprocess.run(
-                command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT
-            ).returncode
+    with log.open("w", encoding="utf-8") if log else contextlib.nullcontext() as out:
+        status = processes.run(command, environment, out)
     try:
         totals = read_report(report)
     except (OSError, ElementTree.ParseError):
@@ -184,7 +230,10 @@ def run(share: Share, arguments: list[str], log: Path | None) -> Totals:
     return totals
 
 
-def run_all(chosen: list[Share], arguments: list[str]) -> Iterator[tuple[Share, Totals]]:
+Ran = Generator[tuple[Share, Totals], None, None]
+
+
+def run_all(chosen: list[Share], arguments: list[str]) -> Ran:
     """One more at once than there are cores: each waits now and then, for a child or a timer.
     What one prints is shown if it is the only one, or has failed."""
 
@@ -201,7 +250,10 @@ def run_all(chosen: list[Share], arguments: list[str]) -> Iterator[tuple[Share, 
     with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
         try:
             yield from zip(chosen, pool.map(one, chosen))
-        except KeyboardInterrupt:
+        except BaseException:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+            processes.end()
             pool.shutdown(cancel_futures=True)
             raise
 
@@ -225,8 +277,10 @@ def main() -> None:
         print(f"== {pair.name}: {pair.text}", flush=True)
     begin = time.monotonic()
     results = {pair.name: Totals() for pair in present}
-    for share, totals in run_all(chosen, options.arguments):
-        results[share.pair.name].add(totals)
+    signal.signal(signal.SIGTERM, terminated)
+    with contextlib.closing(run_all(chosen, options.arguments)) as ran:
+        for share, totals in ran:
+            results[share.pair.name].add(totals)
 
     for pair in present:
         for reason, count in sorted(results[pair.name].reasons.items()):

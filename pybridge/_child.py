@@ -88,8 +88,6 @@ def converse(child: int, answer: int, noise: int, timeout: float) -> tuple[bytes
     """
     ending: str | None = None
     try:
-        import json  # noqa: F401  (used by the caller; 20 ms on PyPy, while the child starts)
-
         while meanwhile:
             meanwhile.pop()()
         deadline = time.monotonic() + timeout

@@ -33,10 +33,10 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections import namedtuple
 
 from pybridge import _settings
 from pybridge._errors import GuestNotFound
+from pybridge._facts import Facts
 from pybridge._probe import Guest, Refused, probe
 
 TYPE_CHECKING = False
@@ -52,10 +52,10 @@ if sys.implementation.name == "cpython":
     _HOST_CPYTHON = sys.version_info[:2]
 
 
-class Candidate(namedtuple("Candidate", ["source", "path", "guest", "reason", "chosen"])):
+class Candidate(Facts):
     """One place that was looked at: a guest, or why not; for the doctor."""
 
-    __slots__ = ()
+    __slots__ = ("source", "path", "guest", "reason", "chosen")
     source: str  # "PYBRIDGE_PYTHON", "VIRTUAL_ENV", "python3.11 on PATH", ...
     path: str
     guest: Guest | None
@@ -63,8 +63,8 @@ class Candidate(namedtuple("Candidate", ["source", "path", "guest", "reason", "c
     chosen: bool
 
 
-class _Place(namedtuple("_Place", ["source", "path", "reason", "named"])):
-    __slots__ = ()
+class _Place(Facts):
+    __slots__ = ("source", "path", "reason", "named")
     source: str
     path: str
     reason: str | None  # refused already, without a probe

@@ -181,7 +181,7 @@ def install(*, guest: Iterable[str] = (), host: Iterable[str] = ()) -> None:
     Raises BridgeError for a package that both sides are to have, or a wrong setting.
     """
     given, mine = frozenset(_checked("guest", guest)), frozenset(_checked("host", host))
-    from pybridge import _settings  # 5 ms, as it needs collections
+    from pybridge import _settings
 
     always, never = rules_in_force(_settings.load(), given, mine)
     uninstall()

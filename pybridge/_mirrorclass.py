@@ -187,9 +187,9 @@ _CHECKS = {"__instancecheck__": _is_instance, "__subclasscheck__": _is_subclass}
 
 
 def _register(mirror: type, name: str) -> None:
-    import collections.abc
+    import _collections_abc  # as collections.abc, which costs 4 ms at import
 
-    abc = getattr(collections.abc, name, None)
+    abc = getattr(_collections_abc, name, None)
     if abc is None:
         import numbers
 

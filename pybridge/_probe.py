@@ -2,7 +2,7 @@
 """Asking one interpreter what it is, without trusting it.
 
 The interpreter runs once as a child: `-I -c`, a small environment, the directory `/`, no
-standard input, ten seconds.  Its answer is one JSON object of known strings on a pipe of
+standard input, ten seconds.  Its answer is one line of known names and values on a pipe of
 its own, so that whatever a `sitecustomize` or a `.pth` file prints does not matter; what is
 printed is only quoted when no answer comes.  (`-S` would keep such files out, but also
 hides a venv's prefix.)  What can be seen without running anything is looked at before.
@@ -15,9 +15,8 @@ the first time.  That took three turns away from the obvious:
   `os.fork`, and only system calls stand between fork and exec; the drawback is that hooks
   of `os.register_at_fork` run.  CPython keeps `subprocess`: there it imports in 10 ms and
   uses vfork, and from 3.12 on `os.fork` warns if threads exist.
-- `import json` takes 8-10 ms in the guest, so the child writes its JSON by hand, the bytes
-  of each string as `\\u00xx`; this also carries paths that are not UTF-8.  The host imports
-  its own `json` while the child starts.
+- `import json` takes 8-10 ms, in the guest and on PyPy, so the values are written as
+  hexadecimal digits of their bytes; this also carries paths that are not UTF-8.
 - `import sysconfig` takes 1-7 ms in the guest (on 3.12 it imports `threading`); the module
   that it reads is imported directly, and `sysconfig` only if that fails.
 
@@ -29,9 +28,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import namedtuple
 
 from pybridge._child import above_stdio, converse, spawn
+from pybridge._facts import Facts
 
 TIMEOUT = 10.0  # seconds; a cold disk or a version manager's script may need one or two
 OLDEST = (3, 9)
@@ -76,10 +75,10 @@ answer = {
 }
 for name in sys.argv[2].split():
     answer[name] = config.get(name)
-def quoted(value):
+def digits(value):
     raw = os.fsencode('' if value is None else str(value))
-    return '"%s"' % ''.join('\\\\u%04x' % byte for byte in raw)
-text = '{%s}\\n' % ', '.join('"%s": %s' % (k, quoted(v)) for k, v in answer.items())
+    return ''.join('%02x' % byte for byte in raw)
+text = ' '.join('%s=%s' % (k, digits(v)) for k, v in answer.items()) + '\\n'
 os.write(int(sys.argv[1]), text.encode('ascii'))
 os._exit(0)
 """
@@ -97,16 +96,13 @@ class Refused(Exception):
         self.reason = reason
 
 
-class Guest(
-    namedtuple(
-        "Guest",
-        "executable version version_text library prefix base_prefix bits free_threaded debug"
-        " soabi ext_suffix libc",
-    )
-):
+class Guest(Facts):
     """A CPython that can be loaded, as it described itself."""
 
-    __slots__ = ()
+    __slots__ = (
+        "base_prefix", "bits", "debug", "executable", "ext_suffix", "free_threaded", "libc",
+        "library", "prefix", "soabi", "version", "version_text",
+    )  # fmt: skip
     executable: str  # absolute; of a venv the venv's own, symlinks not followed
     version: tuple[int, int, int]
     version_text: str  # sys.version, e.g. to compare after loading
@@ -169,8 +165,6 @@ def _ask(path: str, timeout: float) -> dict[str, str]:
 
 def _fields(said: bytes, printed: bytes, ending: str) -> dict[str, str]:
     """Give the checked fields of the answer; raise OSError if the child could not exec."""
-    from json import loads
-
     code = said[6:].strip()
     if said.startswith(b"errno ") and code.isdigit() and len(code) <= 4:
         raise OSError(int(code), os.strerror(int(code)))
@@ -179,9 +173,9 @@ def _fields(said: bytes, printed: bytes, ending: str) -> dict[str, str]:
     if not said:
         raise Refused(ending + _quotation(printed))
     try:
-        answer = loads(said.decode("ascii"))
-        return {name: os.fsdecode(answer[name].encode("latin-1")) for name in _FIELDS.split()}
-    except (ValueError, TypeError, KeyError, AttributeError):
+        answer = dict([each.split("=") for each in said.decode("ascii").split()])
+        return {name: os.fsdecode(bytes.fromhex(answer[name])) for name in _FIELDS.split()}
+    except (ValueError, KeyError):
         raise Refused("is not a Python: its answer makes no sense" + _quotation(said)) from None
 
 

@@ -36,7 +36,7 @@ failure = ""
 _asked: str | None = None
 _preferred: str | None = None  # what `start` takes when it is not told, see `prefer`
 _asks: Any = None  # the guest's objects for _interrupted and _look
-signal: Any = None  # the module, from the start on: it costs 5 ms at import
+signal: Any = None  # the builtin module below `signal`, which costs 5 ms at import
 _lock = _thread.allocate_lock()
 _starter = 0
 at_start: list[Any] = []  # called before the guest starts, by upper layers: what they load
@@ -151,7 +151,9 @@ def _start(python: str | None) -> None:
 def _load() -> None:
     """The modules that only a program with a guest needs: `import pybridge` does without."""
     global signal
-    import signal  # before there is a second interpreter, whose threads may run host code
+    import _signal
+
+    signal = _signal
 
     # For the rows that they add to the tables of _put.
     from pybridge import (  # noqa: F401

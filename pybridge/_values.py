@@ -13,7 +13,6 @@ guest tzinfo becomes a `GuestTimezone`, which asks the guest.
 from __future__ import annotations
 
 import datetime
-import importlib
 import os
 import sys
 
@@ -77,7 +76,9 @@ class _Row:
     def host_class(self) -> type:
         """The host's class of that name."""
         module, name = self.place
-        return getattr(importlib.import_module(module.partition("._")[0]), name)  # type: ignore[no-any-return]
+        module = module.partition("._")[0]
+        __import__(module)
+        return getattr(sys.modules[module], name)  # type: ignore[no-any-return]
 
 
 def _timezone_fields(x: datetime.timezone) -> tuple[Any, ...]:

@@ -59,11 +59,17 @@ def write(directory: Path, text: str) -> str:
     return str(directory)
 
 
+def made(**fields: object) -> _settings.Settings:
+    """What is loaded when these are set."""
+    lists = {"host_streams": True, "guest_packages": (), "host_packages": ()}
+    return _settings.Settings(**{**lists, **fields})
+
+
 # ------------------------------------------------------------------------------ the sources
 
 
 def test_nothing_set_gives_the_defaults(tmp_path: Path) -> None:
-    assert _settings.load(str(tmp_path)) == _settings.Settings(
+    assert _settings.load(str(tmp_path)) == made(
         python=None, python_source="", python_base="", isolate_symbols=True
     )
 
@@ -72,7 +78,7 @@ def test_the_table_is_read_with_its_place(tmp_path: Path, parser: str) -> None:
     directory = write(
         tmp_path, '[tool.pybridge]\npython = ".venv-guest"\nisolate-symbols = false\n'
     )
-    assert _settings.load(directory) == _settings.Settings(
+    assert _settings.load(directory) == made(
         python=".venv-guest",
         python_source=f"[tool.pybridge] in {tmp_path / 'pyproject.toml'}",
         python_base=directory,
@@ -86,7 +92,7 @@ def test_the_environment_wins_over_the_table(
     directory = write(tmp_path, '[tool.pybridge]\npython = "a"\nisolate-symbols = false\n')
     monkeypatch.setenv("PYBRIDGE_PYTHON", "b")
     monkeypatch.setenv("PYBRIDGE_ISOLATE", "1")
-    assert _settings.load(directory) == _settings.Settings(
+    assert _settings.load(directory) == made(
         python="b", python_source="PYBRIDGE_PYTHON", python_base="", isolate_symbols=True
     )
 

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Two interpreters, two locks: what two cores give; and the start of whole processes.
+"""Two interpreters, two locks: what two cores give.
 
     PYBRIDGE_PYTHON=.venv-guest/bin/python .venv-host/bin/python benchmarks/cores.py
 
     half host, half guest    a host loop, and Python code of the guest as long as that, by
                              pybridge.submit: one after the other against both at once
     two numpy kernels        sums of sines that release the guest's lock, on two threads
-    start                    `scipy.special` and one call, `math.sqrt`: wall time of a process,
-                             against the guest's own
 
 One after the other and at once take turns; the best of each counts, beside the median.  On
 a machine with other work the figures are those of what it leaves.  Data go to
@@ -19,13 +17,10 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import subprocess
-import sys
 import time
-from functools import partial
 from typing import Any, Callable
 
-from machine import environment, keep, machine, versions
+from machine import keep, machine, versions
 
 GUEST = """
 def count(n):
@@ -34,11 +29,6 @@ def count(n):
         total += i & 7
     return total
 """
-STARTS = {
-    "math": "import math; math.sqrt(2.0)",
-    "scipy.special": "import scipy.special; scipy.special.jv(1.0, 0.5)",
-}
-START_GOALS = {"math": 1.9, "scipy.special": 1.12}
 
 
 def host_loop(n: int) -> float:
@@ -114,30 +104,6 @@ def parallel(rounds: int) -> dict[str, Any]:
     return found
 
 
-def starts(guest: str, rounds: int) -> dict[str, Any]:
-    """Milliseconds of whole processes, native and by `pybridge run`."""
-    found = {}
-    env = dict(environment(), PYBRIDGE_PYTHON=guest)
-    for name, text in STARTS.items():
-        through = f"import pybridge; m = pybridge.import_module({name!r}); " + (
-            "m.sqrt(2.0)" if name == "math" else "m.jv(1.0, 0.5)"
-        )
-        commands = [[guest, "-c", text], [sys.executable, "-c", through]]
-        pairs = [
-            [seconds(partial(subprocess.run, c, env=env, check=True)) for c in commands]
-            for _ in range(rounds + 1)
-        ][1:]
-        own, ready = zip(*pairs)
-        found[name] = {
-            "native_ms": min(own) * 1e3,
-            "bridge_ms": min(ready) * 1e3,
-            "ratio": min(ready) / min(own),
-            "median_ratio": statistics.median(ready) / statistics.median(own),
-            "goal": START_GOALS[name],
-        }
-    return found
-
-
 def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser()
@@ -153,17 +119,7 @@ def main() -> None:
             f"{name:24} {r['serial_s'] * 1e3:6.0f} ms {r['both_s'] * 1e3:6.0f} ms "
             f"{r['speed_up']:5.2f} x, median {r['median_speed_up']:.2f}   >= {r['goal']} {met}"
         )
-    begun = starts(guest, options.rounds)
-    for name, r in begun.items():
-        met = "met" if r["ratio"] <= r["goal"] else "MISSED"
-        print(
-            f"start to {name:15} {r['native_ms']:6.0f} ms {r['bridge_ms']:6.0f} ms "
-            f"{r['ratio']:5.2f}, median {r['median_ratio']:.2f}   <= {r['goal']} {met}"
-        )
-    keep(
-        "cores",
-        {"machine": machine(), "versions": versions(guest), "cores": found, "starts": begun},
-    )
+    keep("cores", {"machine": machine(), "versions": versions(guest), "cores": found})
 
 
 main()

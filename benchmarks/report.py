@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The README's tables and its picture, from benchmarks/results/: of whole programs
-(programs.json), and of single operations on all sides (columns.json).
+(programs.json), and of single operations on all sides (columns.json); and the table of all
+operations with their goals in docs/performance.md.
 
 .venv-host/bin/python benchmarks/report.py
 """
@@ -12,6 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from goals import EMPTY, goal_text, ratio, reached
 from machine import time_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +24,14 @@ TITLES = {
     "mixed": "five bodies, Nelder-Mead, three FFTs of 2^20",
     "options": "Monte Carlo, 3 million `ndtri` and `ndtr`",
 }
+MAIN = (
+    "sqrt(x)", "f(x), a guest function", "point.x, an int", "o.m(1)", "dict get", "list get",
+    "for x in a list", "callback from reduce", "text, 10 there and back",
+    "text, 1M there and back", "a[i], a double of an array", "two fields of a record",
+    "x + x, 10 elements", "x.sum(), 10 elements", "np.sqrt(2.0)", "jv(1.0, x)",
+    "list of floats to array, each", "array to list, each", "80 MB to the guest",
+    "80 MB to the host", "Nelder-Mead, a step", "start to scipy.special",
+)  # fmt: skip
 
 
 def table(data: dict[str, Any]) -> str:
@@ -49,6 +59,8 @@ def columns(data: dict[str, Any]) -> str:
         names.extend(name for name in row["columns"] if name not in names)
     lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for row in data["rows"]:
+        if row["row"] not in MAIN:
+            continue
         title = row["row"].replace(", each", ", a number")
         cells = [
             time_text(row["columns"][name]["min_ns"]) if name in row["columns"] else ""
@@ -62,6 +74,40 @@ def columns(data: dict[str, Any]) -> str:
         f"{m['load'][0]}: least of several slices, the loop included.  cpyext: PyPy's own "
         f"numpy {others.get('numpy')}.  execnet {others.get('execnet')}, rpyc "
         f"{others.get('rpyc')}: a CPython in another process.)"
+    )
+    return "\n".join(lines)
+
+
+def figures(data: dict[str, Any]) -> str:
+    """Markdown: every row, native and through the bridge with the same guest, and the goal."""
+    sides = [name for name in data["rows"][0]["columns"] if name.startswith("CPython")]
+    pairs = [(name, name.replace("CPython", "pybridge")) for name in sides]
+    rows = {
+        row["row"]: {name: times["min_ns"] for name, times in row["columns"].items()}
+        for row in data["rows"]
+    }
+    heads = [head for pair in pairs for head in (*pair, "ratio")]
+    lines = ["| row | " + " | ".join(heads) + " | goal | |", "|---" * (len(heads) + 3) + "|"]
+    for row, ns in rows.items():
+        cells, met = [], []
+        for native, own in pairs:
+            empty = rows[EMPTY][native], rows[EMPTY][own]
+            found = ratio(row, ns[native], ns[own], empty)
+            cells += [time_text(ns[native]), time_text(ns[own]), f"{found:.2g}"]
+            met.append(reached(row, found, ns[own]))
+        verdict = "" if None in met else "met" if all(met) else "once" if any(met) else "missed"
+        title = row.replace(", each", ", a number")
+        lines.append(f"| {title} | {' | '.join(cells)} | {goal_text(row)} | {verdict} |")
+    m = data["machine"]
+    versions = [
+        f"{name} is {each['python']} with numpy {each['numpy']} and scipy {each['scipy']}"
+        for name, each in data["versions"].items()
+        if name in sides
+    ]
+    lines.append("")
+    lines.append(
+        f"({m['host']}, {m['cores']} cores of {m['processor']}, {m['date']}, load "
+        f"{m['load'][0]}; minima of several slices.  {'; '.join(versions)}.)"
     )
     return "\n".join(lines)
 
@@ -97,7 +143,7 @@ def put_in(text: str, name: str, new: str) -> str:
     begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
     pattern = re.escape(begin) + ".*?" + re.escape(end)
     if not re.search(pattern, text, re.DOTALL):
-        raise SystemExit(f"README.md has no place for {name}")
+        raise SystemExit(f"there is no place for {name}")
     return re.sub(pattern, lambda m: begin + new + "\n" + end, text, flags=re.DOTALL)
 
 
@@ -111,6 +157,8 @@ def main() -> None:
     readme = ROOT / "README.md"
     text = put_in(readme.read_text(), "programs", table(programs))
     readme.write_text(put_in(text, "columns", columns(sides)))
+    page = ROOT / "docs/performance.md"
+    page.write_text(put_in(page.read_text(), "figures", figures(sides)))
 
 
 main()

@@ -2,8 +2,7 @@
 """The measured loops.  The same text runs on native CPython and on the host.
 
 `make(side)` gives {row: function(n)}; each function does its operation n times in a plain
-`for` loop.  The loop itself is part of the figure on all sides, because it is part of the
-program.
+`for` loop, which is part of the figure on all sides; there is an empty one to compare with.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 from array import array
 from typing import Any, Callable
 
+from goals import EMPTY
 from sides import Side
 
 GUEST = """
@@ -57,6 +57,10 @@ def make(side: Side) -> dict[str, Callable[[int], None]]:
         x = 2.5
         for _ in range(n):
             sqrt(x)
+
+    def do_nothing(n: int) -> None:
+        for _ in range(n):
+            pass
 
     def call_module_sqrt(n: int) -> None:
         x = 2.5
@@ -107,6 +111,7 @@ def make(side: Side) -> dict[str, Callable[[int], None]]:
     return {
         **number_rows(side),
         **_object_rows(names),
+        EMPTY: do_nothing,
         "sqrt(x)": call_sqrt,
         "math.sqrt(x)": call_module_sqrt,
         "f(x), a guest function": call_function,

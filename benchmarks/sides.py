@@ -82,10 +82,11 @@ class Bridge(Side):
 
 # The server has the host's copy of rpyc, which is Python alone, behind its own packages.
 _SERVER = """
-import sys; sys.path.append(sys.argv[1])
+import os, sys; sys.path.append(sys.argv[1])
 from rpyc.core import SlaveService
 from rpyc.utils.factory import connect_stdpipes
 connect_stdpipes(SlaveService).serve_all()
+os._exit(0)  # it has made sys.stdout a number
 """
 
 

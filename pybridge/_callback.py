@@ -111,8 +111,6 @@ def _host_call(mem: Any, number: int, nargs: int, nkeywords: int) -> int:
         if mem.given != 0:  # one of the arguments could not be read
             lib.pb_frame_ungive(mem)
         _put_exception(frame, error)
-    if frame.used:  # a frame of the core's is not at hand when a sweep wants its chunk
-        frame.renew()
     return 0
 
 
@@ -235,8 +233,6 @@ def hot_answer(address: int, result: Any) -> int:
     if frame.keep is not None:
         frame.reset()
     _put_result(frame, mem, result)
-    if frame.used:
-        frame.renew()
     return 0
 
 
@@ -246,8 +242,6 @@ def hot_raised(address: int, error: BaseException) -> int:
     if frame.keep is not None:
         frame.reset()
     _put_exception(frame, error)
-    if frame.used:
-        frame.renew()
     return 0
 
 

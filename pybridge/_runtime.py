@@ -151,7 +151,7 @@ def _start(python: str | None) -> None:
 def _load() -> None:
     """The modules that only a program with a guest needs: `import pybridge` does without."""
     global signal
-    import _signal
+    import _signal  # type: ignore[import-not-found]
 
     signal = _signal
 

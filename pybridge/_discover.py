@@ -55,7 +55,7 @@ if sys.implementation.name == "cpython":
 class Candidate(Facts):
     """One place that was looked at: a guest, or why not; for the doctor."""
 
-    __slots__ = ("source", "path", "guest", "reason", "chosen")
+    __slots__ = ("source", "path", "guest", "reason", "chosen")  # noqa: RUF023 (arguments)
     source: str  # "PYBRIDGE_PYTHON", "VIRTUAL_ENV", "python3.11 on PATH", ...
     path: str
     guest: Guest | None
@@ -64,7 +64,7 @@ class Candidate(Facts):
 
 
 class _Place(Facts):
-    __slots__ = ("source", "path", "reason", "named")
+    __slots__ = ("source", "path", "reason", "named")  # noqa: RUF023
     source: str
     path: str
     reason: str | None  # refused already, without a probe

@@ -4,7 +4,7 @@ without links, notes and attributes; and AttributeErrors, for `hasattr`.
 
 Most exceptions are such, and many are caught at once, so all of this is what one trace holds:
 class, arguments and traceback are in the frame's cells.  Of the guest's frames the core tells
-the address of the code object and the instruction.  What else a traceback shows of a function
+the number of the code object and the instruction.  What else a traceback shows of a function
 is told by the guest (`guest/exceptions.py`) the first time that an exception comes out of it,
 as is everything about exceptions that are met the first time.
 """
@@ -14,9 +14,10 @@ from __future__ import annotations
 from _weakref import ref
 from types import TracebackType
 
+from pybridge import _guest
 from pybridge._core import lib
-from pybridge._frame import Frame, frames
-from pybridge._handle import adopt
+from pybridge._frame import Frame, frame_get, frames
+from pybridge._handle import adopt, adopt_alone
 from pybridge._host import hidden, promote
 from pybridge._take import get, late
 
@@ -30,8 +31,9 @@ _MOST = 64  # csrc/raised.c: MOST_PLAIN
 _WITH_NAME = 1 << 8  # and this
 _builtin: list[Any] = [None] * (_MOST + 1)  # classes by the core's number
 _others: list[Any] = [None] * (_MOST + 1)  # weak references to the program's, likewise
-# By the address of a guest code object, which the guest keeps: the frame that stands for it,
-# and the lines of the instructions that were met.
+_MOST_CODES = 2000
+# By the number of a guest code object, which may have died, but whose number no other has: the
+# frame that stands for it, and the lines of the instructions that were met.
 _codes: dict[int, tuple[Any, dict[int, int]]] = {}
 _WITH_ATTRIBUTES = (
     OSError, ImportError, SyntaxError, UnicodeError, StopIteration, SystemExit, AttributeError,
@@ -40,11 +42,20 @@ _WITH_ATTRIBUTES = (
 _UNKNOWN: Any = object()
 
 
+def set_up() -> None:
+    """Let the guest's half number code objects."""
+    frame = frame_get()
+    word = lib.pb_code_numberer(frame.mem)
+    _guest.call("number_codes", adopt_alone(_guest.handle_in(frame, word)))
+
+
 def note_place(code: int, instruction: int, frame: Any, lineno: int) -> None:
-    """`frame` stands for the guest function whose code is at that address; the instruction is
-    on that line."""
+    """`frame` stands for the guest function whose code has that number; the instruction is on
+    that line."""
     known = _codes.get(code)
     if known is None:
+        if len(_codes) >= _MOST_CODES:
+            _codes.clear()
         known = _codes[code] = frame, {}
     known[1][instruction] = lineno
 

@@ -18,7 +18,7 @@ import _thread
 import os
 import sys
 
-from pybridge import _guest, _handle, _identity, _kinds, _release, _table
+from pybridge import _described, _guest, _handle, _identity, _kinds, _release, _table
 from pybridge._core import ffi, lib
 from pybridge._errors import GuestClosed, StartError
 from pybridge._host import long_traces
@@ -128,6 +128,7 @@ def _start(python: str | None) -> None:
 
         _module.set_up(found.version[1])
         _guest.load()
+        _described.set_up()
         _callback.set_up()
         _linked.set_up()
         _interrupts()

@@ -17,6 +17,7 @@ import children
 import pytest
 
 import pybridge
+from pybridge import _described
 
 SOURCE = '''
 import io
@@ -745,7 +746,7 @@ def test_an_exception_of_a_c_function_is_described_too(make):
 
 
 def test_code_that_is_made_again_and_again_shows_its_own_lines():
-    """The addresses of code objects are used again, but not of those that the host knows."""
+    """The addresses of code objects are used again."""
     for n in range(200):
         names = {}
         pybridge.exec("\n" * n + f"def f{n}(): raise ValueError({n})", names)
@@ -753,6 +754,44 @@ def test_code_that_is_made_again_and_again_shows_its_own_lines():
             error = raised(names[f"f{n}"])
             last = traceback.extract_tb(error.__traceback__)[-1]
             assert (last.name, last.lineno, error.args) == (f"f{n}", n + 1, (n,))
+
+
+def test_code_that_raised_dies_with_its_function():
+    """The bridge kept the first 2000 code objects for ever."""
+    names = {}
+    pybridge.exec(
+        "import weakref\n"
+        "def make(n):\n"
+        "    space = {}\n"
+        "    exec('\\n' * n + 'def f(): raise ValueError(%d)' % n, space)\n"
+        "    watched.append(weakref.ref(space['f'].__code__))\n"
+        "    return space['f']\n"
+        "watched = []",
+        names,
+    )
+    for n in range(20):
+        f = names["make"](n)
+        for _ in range(2):
+            error = raised(f)
+            assert traceback.extract_tb(error.__traceback__)[-1].lineno == n + 1
+        pybridge.release(f)
+    del f, error
+    for _ in range(5):
+        gc.collect()
+        pybridge.statistics()
+        pybridge.eval("__import__('gc').collect()")  # f is in its own globals
+    assert pybridge.eval("sum(w() is not None for w in watched)", names) <= 1
+
+
+def test_more_code_than_the_host_remembers_shows_its_own_lines(monkeypatch):
+    monkeypatch.setattr(_described, "_MOST_CODES", 3)
+    names = {}
+    pybridge.exec("\n".join(f"def f{n}(): raise ValueError({n})" for n in range(8)), names)
+    for _ in range(3):
+        for n in range(8):
+            last = traceback.extract_tb(raised(names[f"f{n}"]).__traceback__)[-1]
+            assert (last.name, last.lineno) == (f"f{n}", n + 1)
+    assert len(_described._codes) <= 3
 
 
 # ---- tracebacks --------------------------------------------------------------------------

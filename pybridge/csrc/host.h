@@ -228,6 +228,7 @@ int64_t pb_kind_get(intptr_t type);
 void pb_kind_forget(int64_t number);
 int64_t pb_value_of(pb_frame *f, intptr_t handle);
 int64_t pb_error_plain(intptr_t exception);     /* raised.c */
+int64_t pb_code_numberer(pb_frame *f);
 int64_t pb_host_new(pb_frame *f, int64_t number, int64_t kind, int64_t reuse);
 int64_t pb_export_set(pb_frame *f, intptr_t object, const pb_export *what);
 int64_t pb_host_class_set(pb_frame *f, int64_t number, intptr_t box, int watchable);

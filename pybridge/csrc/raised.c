@@ -8,13 +8,13 @@
  * host names those that it has met (pb_error_plain), and the core describes their exceptions
  * itself.  PB_ERROR's length is the number of the class then, and there follow a cell with how
  * many arguments and how many entries of the traceback there are, the arguments, of an
- * AttributeError its name and obj, and a cell for each entry: the address of its code object, and
+ * AttributeError its name and obj, and a cell for each entry: the number of its code object, and
  * the instruction in it.  Classes of the program's are among these, and may die.  Any other exception
  * the guest's half describes (guest/exceptions.py): length 0, and nothing follows.
  *
  * Needs the guest GIL.
  */
-#include "core.h"
+#include "crossing.h"
 
 /* ---- exceptions that the core describes ---- */
 
@@ -155,6 +155,53 @@ done:
     return number;
 }
 
+/* ---- numbers of code objects ----
+ * By address the host could not tell a code object from one that took its place, unless all
+ * of which it knows were kept for ever.  So each has a number, in the extra space that CPython
+ * keeps for such, and nobody else ever has the same. */
+
+static ssize_t extra_index = -1;
+static int (*extra_get)(pb_obj, ssize_t, void **);
+static int (*extra_set)(pb_obj, ssize_t, void *);
+
+/* 0 when it has none. */
+static inline int64_t code_number(pb_obj code /*borrowed*/)
+{
+    void *number = NULL;
+    if (extra_index < 0 || extra_get(code, extra_index, &number) != 0)
+        return 0;
+    return (int64_t)(intptr_t)number;
+}
+
+/* The guest's half gives a code object its number: an int, 0 if it can have none. */
+static pb_obj code_number_of(pb_obj self, pb_obj code)
+{
+    static int64_t last;
+    int64_t number = code_number(code);
+    (void)self;
+    if (number == 0 && extra_index >= 0 && extra_set(code, extra_index, (void *)(intptr_t)(last + 1)) == 0)
+        number = ++last;
+    G.PyErr_Clear();                /* no code object, or no memory */
+    return G.PyLong_FromLongLong(number);
+}
+
+/* The guest's function for that. */
+int64_t pb_code_numberer(pb_frame *f)
+{
+    static pb_method method = {"code_number", code_number_of, 8 /* METH_O */, NULL};
+    int64_t refused = 0;
+    pb_thread *t = pb_attach(&refused);
+    if (t == NULL)
+        return pb_answer(f, refused, 0);
+    int newer = G.PyUnstable_Code_GetExtra != NULL;
+    ssize_t (*request)(void (*)(void *)) = newer ? G.PyUnstable_Eval_RequestCodeExtraIndex : G._PyEval_RequestCodeExtraIndex;
+    extra_get = newer ? G.PyUnstable_Code_GetExtra : G._PyCode_GetExtra;
+    extra_set = newer ? G.PyUnstable_Code_SetExtra : G._PyCode_SetExtra;
+    if (request != NULL && extra_get != NULL && extra_set != NULL)
+        extra_index = request(NULL);
+    return crossing_end(t, f, G.PyCFunction_NewEx(&method, NULL, NULL));
+}
+
 static int is_scalar(pb_obj o)
 {
     const pb_obj type = &o->type->head;
@@ -212,7 +259,7 @@ static int describe(pb_frame *f, pb_obj exception)
         entries = MOST_ENTRIES;
     for (; e != NULL && entries < MOST_ENTRIES; e = e->next) {
         pb_obj code = G.PyFrame_GetCode(e->frame);                  /* new */
-        f->base[2 * at] = (int64_t)(intptr_t)code;
+        f->base[2 * at] = code_number(code);
         f->base[2 * at + 1] = e->last;
         pb_drop(code);                                              /* the frame has it */
         at++;

@@ -117,16 +117,13 @@ _BUILTIN_STR = {
 }
 
 _MOST_FRAMES = 1000
-_MOST_CODES = 2000
-_codes = {}  # by address: code objects of which the host knows, kept so that it stays true
+_code_number = None  # the core's function: csrc/raised.c
 
 
-def _address_kept(code):
-    if id(code) not in _codes:
-        if len(_codes) >= _MOST_CODES:
-            return 0
-        _codes[id(code)] = code
-    return id(code)
+def number_codes(function):
+    """Take the core's function for the numbers of code objects."""
+    global _code_number
+    _code_number = function
 
 
 _files = {}
@@ -144,7 +141,7 @@ def _in_file(filename):
 
 def _frames(traceback, seen):
     """(file, line number, name, source line if it is in no file, first line of the function,
-    its code's address or 0, the instruction), from the outermost to the innermost, without
+    its code's number or 0, the instruction), from the outermost to the innermost, without
     those that the host has shown already: from node `seen` on."""
     import linecache
 
@@ -160,7 +157,7 @@ def _frames(traceback, seen):
                 line = linecache.getline(filename, traceback.tb_lineno, frame.f_globals)
             frames.append(
                 (filename, traceback.tb_lineno or 0, code.co_name, line, code.co_firstlineno,
-                 _address_kept(code), traceback.tb_lasti)
+                 _code_number(code), traceback.tb_lasti)
             )  # fmt: skip
         traceback = traceback.tb_next
     return tuple(frames)

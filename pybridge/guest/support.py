@@ -315,7 +315,7 @@ _FILES = {
     "derived": ("derive_class", "names_of_class", "pending_token", "super_of"),
     "exceptions": (
         "describe_exception", "describe_plainly", "mark_seen", "make_exception", "link_of",
-        "exception_class",
+        "exception_class", "number_codes",
     ),
     "hostclasses": ("host_begin", "host_class", "host_meta", "host_special", "host_value"),
     "hostderived": (

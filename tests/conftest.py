@@ -12,6 +12,7 @@ import signal
 import sys
 
 import pytest
+import scalars
 
 import pybridge
 from pybridge import (
@@ -82,6 +83,23 @@ def _started(request: pytest.FixtureRequest) -> None:
     if request.module.__name__ not in _WITHOUT_GUEST:
         request.getfixturevalue("guest")
         _freeze()
+
+
+@pytest.fixture(scope="module")
+def np(guest):
+    """The guest's numpy."""
+    try:
+        return pybridge.import_module("numpy")
+    except ModuleNotFoundError:
+        pytest.skip("this guest has no numpy")
+
+
+@pytest.fixture(scope="module")
+def judge(np, request: pytest.FixtureRequest) -> dict[str, object]:
+    """What the test module's JUDGE defines in the guest, and `outcome`: see scalars.py."""
+    names: dict[str, object] = {}
+    pybridge.exec(scalars.OUTCOME + getattr(request.module, "JUDGE", ""), names)
+    return names
 
 
 @pytest.fixture(scope="session")

@@ -12,14 +12,6 @@ import pytest
 import pybridge
 
 
-@pytest.fixture(scope="module")
-def np(guest):
-    try:
-        return pybridge.import_module("numpy")
-    except ModuleNotFoundError:
-        pytest.skip("this guest has no numpy")
-
-
 def guest_array(code, values):
     return pybridge.import_module("array").array(code, list(values))
 

@@ -12,14 +12,6 @@ import pytest
 import pybridge
 
 
-@pytest.fixture(scope="module")
-def np(guest):
-    try:
-        return pybridge.import_module("numpy")
-    except ModuleNotFoundError:
-        pytest.skip("this guest has no numpy")
-
-
 @pytest.mark.parametrize(
     "values",
     [

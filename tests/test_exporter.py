@@ -20,14 +20,6 @@ ffi = cffi.FFI()
 ffi.cdef("struct point { char c; double x; int y[2]; }; enum color { red, green };")
 
 
-@pytest.fixture(scope="module")
-def np(guest):
-    try:
-        return pybridge.import_module("numpy")
-    except ModuleNotFoundError:
-        pytest.skip("this guest has no numpy")
-
-
 @pytest.fixture
 def same():
     return pybridge.eval("lambda x: x")

@@ -159,11 +159,6 @@ NAME = b"dltensor_versioned"
 
 
 @pytest.fixture(scope="module")
-def np(guest):
-    return guest_module("numpy")
-
-
-@pytest.fixture(scope="module")
 def offers(guest):
     space = {}
     pybridge.exec(OFFERS, space)

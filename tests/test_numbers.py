@@ -10,7 +10,7 @@ import guests
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_scalars import is_late, outcome
+from scalars import is_late, outcome
 
 import pybridge
 import pybridge.pickle
@@ -53,18 +53,6 @@ for _name in INTEGERS:
 
 HOST = [name for name in VALUES if name.startswith("host")]
 JUDGE = """
-import operator, warnings
-import numpy
-
-def outcome(function):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            x = function()
-        except Exception as error:
-            return type(error).__name__, str(error), ()
-    return type(x).__name__, repr(x), tuple(str(w.message) for w in caught)
-
 OWN = {"truth": bool, "int": int, "float": float, "hash": hash, "round": round, "repr": repr}
 
 def made(kind, x):
@@ -83,21 +71,6 @@ def judge_alone(name, kind, x):
     f = OWN[name] if name in OWN else getattr(operator, name)
     return outcome(lambda: f(x))
 """
-
-
-@pytest.fixture(scope="module")
-def np(guest):
-    try:
-        return pybridge.import_module("numpy")
-    except ModuleNotFoundError:
-        pytest.skip("this guest has no numpy")
-
-
-@pytest.fixture(scope="module")
-def judge(np):
-    names = {}
-    pybridge.exec(JUDGE, names)
-    return names
 
 
 def made(np, kind, x):

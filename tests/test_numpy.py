@@ -3,31 +3,15 @@
 
 from __future__ import annotations
 
+import inspect
+
 import children
 import pytest
+from scalars import is_late
 
-import pybridge
+pytestmark = pytest.mark.usefixtures("np")
 
-
-@pytest.fixture(scope="module", autouse=True)
-def np(guest):
-    try:
-        return pybridge.import_module("numpy")
-    except ModuleNotFoundError:
-        pytest.skip("this guest has no numpy")
-
-
-LATE = """
-import pybridge
-
-def is_late(x):
-    try:
-        object.__getattribute__(x, "_pybridge_chunk")
-    except AttributeError:
-        return True
-    return False
-
-"""
+LATE = f"import pybridge\n\n{inspect.getsource(is_late)}\n"
 
 
 @pytest.mark.parametrize(

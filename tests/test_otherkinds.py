@@ -12,12 +12,11 @@ import children
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_scalars import is_late
+from scalars import is_late
 
 import pybridge
 
-GUEST = """
-import numpy, operator
+JUDGE = """
 def same(x, array, i):
     y = array[i]
     return type(x) is type(y) and x.dtype == y.dtype and x.tobytes() == y.tobytes()
@@ -49,21 +48,6 @@ KINDS = [
     "complex64", "float16", "M8[ns]", "M8[D]", "m8[7us]", "m8", ">i8", ">u8", ">i4", ">u2",
     ">f8", ">f4", "U1", "U2",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def np(guest):
-    try:
-        return pybridge.import_module("numpy")
-    except ModuleNotFoundError:
-        pytest.skip("this guest has no numpy")
-
-
-@pytest.fixture(scope="module")
-def judge(np):
-    names = {}
-    pybridge.exec(GUEST, names)
-    return names
 
 
 def elements(np, kind, numbers):

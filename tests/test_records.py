@@ -14,14 +14,6 @@ from hypothesis import strategies as st
 import pybridge
 
 
-@pytest.fixture(scope="module")
-def np(guest):
-    try:
-        return pybridge.import_module("numpy")
-    except ModuleNotFoundError:
-        pytest.skip("this guest has no numpy")
-
-
 def zeros(np, dtype, shape="3"):
     return pybridge.eval(f"np.zeros({shape}, dtype={dtype})", {"np": np})
 

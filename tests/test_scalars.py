@@ -7,13 +7,13 @@ import gc
 import math
 import operator
 import threading
-import warnings
 
 import children
 import guests
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scalars import comparable, is_late, outcome
 
 import pybridge
 from pybridge import _release
@@ -26,20 +26,7 @@ DOUBLES = [
 ]  # fmt: skip
 OTHERS = [*DOUBLES, 0, 1, -7, 2**53, 2**53 + 1, -(2**53) - 1, 2**64, 10**400, True, None]
 
-# What an operation gives in the guest: type, value, warnings or the error
 JUDGE = """
-import operator, warnings
-import numpy
-
-def outcome(function):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            x = function()
-        except Exception as error:
-            return type(error).__name__, str(error), ()
-    return type(x).__name__, repr(x), tuple(str(w.message) for w in caught)
-
 def judge(name, x, y, left):
     x = numpy.float64(x)
     f = getattr(operator, name)
@@ -52,44 +39,11 @@ def judge_both(name, x, y):
 """
 
 
-@pytest.fixture(scope="module")
-def np(guest):
-    try:
-        return pybridge.import_module("numpy")
-    except ModuleNotFoundError:
-        pytest.skip("this guest has no numpy")
-
-
-@pytest.fixture(scope="module")
-def judge(np):
-    names = {}
-    pybridge.exec(JUDGE, names)
-    return names
-
-
 def lazy(np, x):
     """As an element of an array, without an object of the guest."""
     a = np.zeros(1)
     a[0] = x
     return a[0]
-
-
-def is_late(x):
-    try:
-        object.__getattribute__(x, "_pybridge_chunk")
-    except AttributeError:
-        return True
-    return False
-
-
-def outcome(function):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            x = function()
-        except Exception as error:
-            return type(error).__name__, str(error), ()
-    return type(x).__name__, repr(x), tuple(str(w.message) for w in caught)
 
 
 @guests.once
@@ -258,3 +212,25 @@ def test_a_result_that_nobody_else_has_crosses_as_a_double(np):
     assert not is_late(y) and pybridge.eval("lambda l, y: l[0] is y")(kept, y)
     pair = pybridge.eval("lambda: (__import__('numpy').float64(0.5), 'x')")()
     assert pair == (0.5, "x") and type(pair[0]) is np.float64
+
+
+# ---- what these tests are made of --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("lambda: 1.5", ("float", "1.5", ())),
+        ("lambda: [][1]", ("IndexError", "list index out of range", ())),
+        ("lambda: __import__('warnings').warn('careful')", ("NoneType", "None", ("careful",))),
+    ],
+)
+def test_an_outcome_is_told_alike_on_both_sides(judge, text, expected):
+    assert judge["outcome"](pybridge.eval(text)) == outcome(eval(text)) == expected
+    assert outcome(pybridge.eval(text)) == expected
+
+
+def test_results_are_compared_as_far_as_they_are_to_be_the_same():
+    assert comparable(("int", "1"), ("float", "1"), "f8") == (("int", "1"), ("float", "1"))
+    assert comparable(("list", "[]"), ("proxy", "[]"), "object") == (("[]",), ("[]",))
+    assert comparable(("ndarray", "a"), ("ndarray", "a"), "i4") == (("a",), ("a",))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from test_scalars import is_late, outcome
+from scalars import is_late, outcome
 
 import pybridge
 from pybridge import _ufunc
@@ -16,38 +16,15 @@ TWO = ["add", "hypot", "maximum", "power", "divide", "less", "fmod", "arctan2", 
 DOUBLES = [0.0, -0.0, 1.0, -2.5, 1e300, 1e-300, 5e-324, math.inf, -math.inf, math.nan, 710.0]
 
 
-@pytest.fixture(scope="module")
-def np(guest):
-    try:
-        return pybridge.import_module("numpy")
-    except ModuleNotFoundError:
-        pytest.skip("this guest has no numpy")
-
-
-JUDGE = """
-import numpy, warnings
-def judge(f, *args):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            x = f(*args)
-        except Exception as error:
-            return type(error).__name__, str(error), ()
-    return type(x).__name__, repr(x), tuple(str(w.message) for w in caught)
-"""
-
-
 @pytest.mark.parametrize("actions", ["warn", "raise"])
 @pytest.mark.parametrize("name", ONE + TWO)
-def test_a_call_gives_what_numpy_gives(np, name, actions):
-    names = {}
-    pybridge.exec(JUDGE, names)
+def test_a_call_gives_what_numpy_gives(np, judge, name, actions):
     f = getattr(np, name)
     before = np.seterr(all=actions)
     try:
         for x in DOUBLES:
             for args in [(x,)] if name in ONE else [(x, y) for y in DOUBLES]:
-                expected = names["judge"](f, *args)
+                expected = judge["outcome"](f, *args)
                 assert outcome(lambda args=args: f(*args)) == expected, args
                 lazy = [np.full(1, each)[0] for each in args]
                 assert outcome(lambda lazy=lazy: f(*lazy)) == expected, args
@@ -104,13 +81,12 @@ def test_functions_of_scipy(np):
 
 @pytest.mark.parametrize("action", ["ignore", "warn", "raise"])
 @pytest.mark.parametrize("name", ["ndtr", "ndtri", "expit", "erf", "erfc"])
-def test_functions_of_scipy_report_what_they_always_do(np, name, action):
+def test_functions_of_scipy_report_what_they_always_do(judge, name, action):
     try:
         special = pybridge.import_module("scipy.special")
     except ModuleNotFoundError:
         pytest.skip("this guest has no scipy")
-    f, names = getattr(special, name), {}
-    pybridge.exec(JUDGE, names)
+    f = getattr(special, name)
     for _ in range(3):
         f(0.25)
     edges = [
@@ -133,6 +109,6 @@ def test_functions_of_scipy_report_what_they_always_do(np, name, action):
     before = special.seterr(all=action)
     try:
         for x in (*edges, *(-x for x in edges), *(1 - 2.0**-k for k in range(1, 54))):
-            assert outcome(lambda x=x: f(x)) == names["judge"](f, x), x
+            assert outcome(lambda x=x: f(x)) == judge["outcome"](f, x), x
     finally:
         special.seterr(**before)

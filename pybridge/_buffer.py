@@ -178,6 +178,22 @@ def view(x: Any) -> View:
     raise refused
 
 
+# Programs resize these: C code that only reads them gets a copy, because what the guest has
+# lent it does not resize until the host's collector has come by.
+_RESIZED = ("builtins.bytearray", "array.array")
+_WRITABLE, _FORMAT = 1, 4  # of the flags of the buffer protocol
+
+
+def lent(x: Any, flags: int) -> memoryview:
+    """The memory of a guest object as a host's buffer: see `_hostbuffer`."""
+    with view(x) as v:
+        if flags & (_WRITABLE | _FORMAT) == 0:
+            cls = type(x)
+            if f"{cls.__module__}.{cls.__qualname__}" in _RESIZED:
+                return memoryview(v.tobytes())
+        return v.__buffer__(flags)  # type: ignore[no-any-return]
+
+
 def _is_same(a: View, b: View) -> bool:
     return (
         type(a) is type(b)

@@ -62,7 +62,8 @@ _NOT_IN_GATES = frozenset((
     "__class__", "__dict__", "__weakref__", "__doc__", "__module__", "__getattribute__",
     "__annotations__", "__abstractmethods__", "__slots__", "__class_getitem__",
     "__subclasshook__", "__set_name__", "__dir__", "__reduce__", "__reduce_ex__", "__hash__",
-    "__sizeof__", "__qualname__", "__name__", "__classcell__",
+    "__sizeof__", "__qualname__", "__name__", "__classcell__", "__buffer__",
+    "__release_buffer__",
 ))  # fmt: skip
 _THE_OBJECTS = frozenset(("__class__", "__dict__", "__doc__", "__module__", "__weakref__"))
 

@@ -35,7 +35,7 @@ SHARED = 1 << (lib.PB_SHARED_SHIFT - 8)
 class Handle:
     """Base of proxies: `_pybridge_handle` is the guest address, 0 when released;
     `_pybridge_chunk` keeps the chunk alive in which the address stands;
-    `_pybridge_identity`: it need not be entered in `_identity`.
+    `_pybridge_identity`: it need not be entered in `_identity`; `_pybridge_new` makes one.
 
     No __slots__: a class with slots could not be a base of one that is also a host float or
     tuple.  On PyPy an instance's dict costs what slots cost.
@@ -44,10 +44,11 @@ class Handle:
     _pybridge_handle: int
     _pybridge_chunk: _release.Chunk
     _pybridge_identity: bool = False
+    _pybridge_new = staticmethod(object.__new__)
     locals().pop("__annotations__", None)  # read from a proxy, they are the guest's
 
 
-_new = object.__new__
+_of_class = type.__getattribute__  # mirror classes override it
 _set = object.__setattr__  # proxy classes override it
 _get = object.__getattribute__
 
@@ -203,7 +204,7 @@ def adopt_heavy(handle: int, number: int) -> Any:
 
 
 def _proxy(cls: type, handle: int, chunk: _release.Chunk) -> Any:
-    proxy: Any = _new(cls)
+    proxy: Any = _of_class(cls, "_pybridge_new")(cls)
     _set(proxy, "_pybridge_handle", handle)
     _set(proxy, "_pybridge_chunk", chunk)
     if _scopes:

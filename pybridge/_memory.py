@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 
-from pybridge import _runtime
+from pybridge import _hostbuffer, _runtime
 from pybridge._core import ffi
 from pybridge._frame import Frame
 from pybridge._host import is_array
@@ -63,6 +63,19 @@ def _integrating() -> None:
     _quadpack.install()
 
 
+def _lend(x: Any, flags: int) -> memoryview:
+    from pybridge import _buffer
+
+    return _buffer.lent(x, flags)
+
+
+def _copy(x: Any) -> bytes:
+    from pybridge import _buffer
+
+    with _buffer.view(x) as v:
+        return v.tobytes()
+
+
 def _at_start() -> None:
     # For what they add to proxies and to numpy's classes.
     from pybridge import _arraycalls, _callback, _numpy, _pickled  # noqa: F401
@@ -74,4 +87,6 @@ def _at_start() -> None:
         fallbacks.insert(0, _fallback)
 
 
+_hostbuffer.lend.append(_lend)
+_hostbuffer.copy.append(_copy)
 _runtime.at_start.append(_at_start)

@@ -11,6 +11,7 @@ from pybridge._core import lib
 from pybridge._frame import frame_get
 from pybridge._handle import Handle
 from pybridge._host import hidden
+from pybridge._hostbuffer import Exports
 from pybridge._names import interned
 from pybridge._proxy import Proxy, call_handle
 from pybridge._take import take
@@ -23,7 +24,7 @@ _get = type.__getattribute__
 derive: list[Any] = []  # what makes a derived class, and is told of its changes: _derived
 pending: list[Any] = []  # finds the host class for a guest class that is being made: _derived
 absent: set[str] = set()  # names that guest classes are not asked for: _hostnumpy
-_INNER = (Proxy, Handle)
+_INNER = (Proxy, Handle, *Exports.__mro__[:-1])
 # Of these a class answers by itself, as the host's own machinery asks for them; so it does when
 # the program asks for what pickles and copies.
 _OWN = frozenset((
@@ -113,7 +114,7 @@ class MirrorType(type):
     @property
     def __bases__(cls) -> tuple[type, ...]:  # type: ignore[override]
         bases = type.__dict__["__bases__"].__get__(cls)
-        return tuple([c for c in bases if c is not Proxy and not _is_gate(c)]) or (object,)
+        return tuple([c for c in bases if c not in _INNER and not _is_gate(c)]) or (object,)
 
     @property
     def __base__(cls) -> Any:

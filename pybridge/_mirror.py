@@ -274,7 +274,7 @@ def _ordinary(number: int, tag: int) -> Any:
         return lambda proxy: _subvalue_of(instance, _guest.call("plain", proxy), proxy)
 
     def plain(proxy: Any) -> Any:
-        x = object.__new__(instance)
+        x = _get(instance, "_pybridge_new")(instance)
         adopt_as(x, proxy)
         return x
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import builtins
 
 from pybridge import _bound, _guest, _kinds, _methods
+from pybridge._core import ffi
 from pybridge._errors import ConversionError
 from pybridge._host import hidden
+from pybridge._hostbuffer import Exports
 from pybridge._metatype import MirrorType
 from pybridge._ownclasses import LANGUAGE, VALUES, guest_class_of, numbers, put_class
 from pybridge._proxy import POOL, GuestAttribute, Proxy
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 extensions: dict[tuple[str, str], dict[str, Any]] = {}
 # number of a class that has a converter -> the class that its proxies had before
 converted: dict[int, Any] = {}
+_cast, _INTS = ffi.cast, ffi.typeof("int64_t *")
+_AS_BUFFER = 20  # words from the beginning of a type to its tp_as_buffer
 _metaclasses: dict[Any, type] = {}  # number of a guest metaclass -> its mirror
 MODULE, DOC = Proxy.__dict__["__module__"], GuestAttribute("__doc__")
 _CLASS = GuestAttribute("__class__")
@@ -91,6 +95,9 @@ def class_make(d: Description, number: int, proxy: Any) -> Any:
     bases = tuple([_base(b) for b in d.bases])
     if not any(issubclass(b, Proxy) for b in bases):
         bases = (Proxy, *bases)
+    if value is None and _has_buffer(proxy) and not _is_scalar(d, bases):
+        if not any(issubclass(b, Exports) for b in bases):
+            bases = (Exports, *bases)
     try:
         mirror: Any = type.__new__(metaclass, d.name, bases, space)
     except TypeError:  # bases that the host cannot combine, or orders otherwise
@@ -99,6 +106,19 @@ def class_make(d: Description, number: int, proxy: Any) -> Any:
     for name in d.abcs:
         _register(mirror, name)
     return mirror
+
+
+def _has_buffer(cls: Any) -> bool:
+    """Has the guest class a `bf_getbuffer`?  Read from its struct."""
+    procs: int = _cast(_INTS, cls._pybridge_handle)[_AS_BUFFER]
+    return procs != 0 and _cast(_INTS, procs)[0] != 0
+
+
+def _is_scalar(d: Description, bases: tuple[Any, ...]) -> bool:
+    """Is it numpy.generic, or below it?"""
+    places = [(d.module, d.qualname)]
+    places += [(c.__module__, c.__qualname__) for b in bases for c in type.mro(b)]
+    return ("numpy", "generic") in places
 
 
 def _add_specials(space: dict[str, Any], d: Description) -> None:

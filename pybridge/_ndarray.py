@@ -21,6 +21,7 @@ Threads: as in numpy itself, an array that another thread resizes meanwhile is a
 
 from __future__ import annotations
 
+from pybridge import _hostbuffer
 from pybridge._core import ffi
 from pybridge._dtypes import INTEGERS, UNSEEN, Kinds
 from pybridge._host import hidden, module_dict, promote
@@ -377,7 +378,7 @@ def methods(
         STRIDES=STRIDES,
         WRITEABLE=WRITEABLE,
         cast=_cast,
-        create=object.__new__,
+        create=_hostbuffer.new,
         doubles=doubles,
         hidden=hidden,
         kind_of=kinds.of,

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import struct
 
-from pybridge import _layout, _records
+from pybridge import _hostbuffer, _layout, _records
 from pybridge._core import ffi
 from pybridge._elements import bulk, make_class
 from pybridge._records import Record, record_classes
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 _cast = ffi.cast
+_FORMATS = frozenset("?bBhHiIlLqQfdc")
+_FORMAT = 4  # PyBUF_FORMAT
 
 
-class View:
+class View(_hostbuffer.Base):  # type: ignore[misc]
     """Guest memory, as the host sees it; made by `pybridge.view`.
 
     Attributes as memoryview's: `shape`, `strides` (bytes, may be negative), `format` (as the
@@ -257,10 +259,36 @@ class View:
         self._check()
         if not self.contiguous:
             raise BufferError("memory that is not C-contiguous is no host buffer: copy it")
+        return self._lend(self._address, self.nbytes)  # type: ignore[no-any-return]
+
+    def __buffer__(self, flags: int) -> Any:
+        """For `memoryview(v)` and the host's C code: as `memory`, with format and shape where
+        they are asked for and the host's memoryview has them; also of one dimension with
+        gaps or backwards."""
+        self._check()
+        if flags & _FORMAT and self.format not in _FORMATS:
+            raise BufferError(f"a memoryview of the host has no format {self.format!r}")
+        if self.contiguous:
+            whole = self._lend(self._address, self.nbytes)
+            # On PyPy a memoryview without a dimension may end the process, and one that was
+            # cast to a shape of one dimension is unreadable.
+            if not flags & _FORMAT or self.nbytes == 0 or self.ndim == 0:
+                return whole
+            if self.ndim == 1:
+                return whole if self.format == "B" else whole.cast(self.format)
+            return whole.cast(self.format, self.shape)
+        step, rest = divmod(self._stride, self.itemsize)
+        if self.format not in _FORMATS or self.ndim != 1 or rest or step == 0:
+            raise BufferError("memory that is not C-contiguous is no host buffer: copy it")
+        first = self._address + min(0, self._stride * (self._length - 1))
+        n = abs(step) * (self._length - 1) + 1
+        return self._lend(first, n * self.itemsize).cast(self.format)[::step]
+
+    def _lend(self, address: int, n: int) -> Any:
         self._pin.lent = True
         pin = self._pin
-        start = ffi.gc(_cast("char *", self._address), lambda _: pin)  # keeps the pin alive
-        whole = memoryview(ffi.buffer(start, self.nbytes))
+        start = ffi.gc(_cast("char *", address), lambda _: pin)  # keeps the pin alive
+        whole = memoryview(ffi.buffer(start, n))
         return whole.toreadonly() if self.readonly else whole
 
     def cast(self, format: str, shape: Any = None) -> View:

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
     from pybridge._signature import Signature
 
+_OF_QUAD = "double(double, void *)"
 # ORDER ENTRIES: signature -> (letter, how many, what the host's entry takes)
 _ENTRIES = {
-    "double(double, void *)": ("d", 4, "x"),
+    _OF_QUAD: ("d", 4, "x"),
     "double(int, double *, void *)": ("n", 2, "n, x"),
     "int(double *, intptr_t, double *, void *)": ("f", 2, "values, n, result"),
 }
@@ -77,13 +78,12 @@ class _Holder:
         self.number = _free.pop()
         _functions[self.number] = function
         self.closure: Any = None
-        known = _ENTRIES.get(str(signature))
-        if known is not None:
-            letter, many, _ = known
-            entry = ffi.addressof(lib, f"pb_low_{letter}{self.number % many}")
+        if str(signature) in _ENTRIES:
+            kind = list(_ENTRIES).index(str(signature))
+            self.address = lib.pb_low_entry(kind, self.number)
         else:
-            entry = self.closure = _closure(function, signature)
-        self.address = int(ffi.cast("intptr_t", entry))
+            self.closure = _closure(function, signature)
+            self.address = int(ffi.cast("intptr_t", self.closure))
 
     # By defaults: at the exit of a CPython host the module's names may be gone.
     def __del__(self, functions: list[Any] = _functions, free: list[int] = _free) -> None:
@@ -107,7 +107,7 @@ def lowlevel(f: Callable[..., Any], signature: str) -> LowLevel:
     function gives an int, which 0 makes a failure, None is 1.
 
     An exception that `f` raises ends the guest's call and is raised from it; C code that cannot
-    be told gets NaN until then.  `f` may call the guest.  Called by threads that no Python
+    be told gets 0 until then.  `f` may call the guest.  Called by threads that no Python
     knows it works as well; there exceptions are only reported.  Any thread.
 
     Raises ConversionError for a signature that is not understood, or has other than numbers
@@ -214,7 +214,7 @@ def _closure(function: Callable[..., Any], s: Signature) -> Any:
             lib.pb_low_leave(call)
 
     void = s.result.base == "void"
-    failure = None if void else 0 if whole else float("nan")
+    failure = None if void else 0
     return ffi.callback(f"{result}(*)({types})", entry)
 
 
@@ -235,7 +235,12 @@ def _put_lowlevel(frame: Frame, at: int, x: LowLevel) -> int:
     if x._guest is None:
         head, _, tail = x.signature.partition("(")
         x._guest = _guest.call(
-            "native_lowlevel", x.address, x._holder.number, f"{head} ({tail}", _kept(x._holder)
+            "native_lowlevel",
+            x.address,
+            x._holder.number,
+            f"{head} ({tail}",
+            _kept(x._holder),
+            x.function if x.signature == _OF_QUAD else None,
         )
     return put(frame, at, x._guest)
 

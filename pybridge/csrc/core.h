@@ -265,14 +265,26 @@ typedef struct pb_asked {
  * guest GIL. */
 int pb_points_ask(pb_asked *a);
 
+/* ---- lowlevel.c ---- */
+/* Is it one of ours of `double (double, void *)`? */
+int pb_low_is_of_quad(const void *function);
+
 /* ---- rule.c: which points quadpack asks for next ---- */
 enum { PB_RULE_MOST = 60 };
-typedef enum { PB_RULE_UNKNOWN, PB_RULE_FINITE, PB_RULE_INFINITE } pb_rule_kind;
-typedef struct pb_interval { double low, high, first; /* point of its left half */ } pb_interval;
+/* Of dqagse, dqagie, dqagpe, dqawoe, dqawfe, dqawse, dqawce. */
+typedef enum {
+    PB_RULE_UNKNOWN, PB_RULE_FINITE, PB_RULE_INFINITE, PB_RULE_BREAKS, PB_RULE_WAVE, PB_RULE_CYCLES,
+    PB_RULE_POWERS, PB_RULE_POLE, PB_RULES
+} pb_rule_kind;
+typedef struct pb_interval { double low, high, first[2]; /* points of its left half, by rule */ } pb_interval;
 typedef struct pb_rule {
     pb_rule_kind kind;
-    double low, high;           /* of the whole; of an infinite one: the bound */
+    double few[3], *edges;      /* `few`, or owned: of the intervals that it begins with */
+    int64_t whole, begun;       /* how many these are; have been asked for */
     int infinite;               /* 1 to infinity, -1 from it, 2 both */
+    double bound, pole, cycle;  /* of an infinite range; of a weight; how long a cycle is */
+    double right[2];            /* the half that comes next, after an interval was `halved` */
+    int halved;
     pb_interval *intervals;     /* owned: all that have been asked for and not halved */
     int64_t used, capacity;
 } pb_rule;

@@ -277,15 +277,10 @@ int64_t pb_capsule_read(pb_frame *f, intptr_t capsule);
 int64_t pb_native_enter(pb_frame *f);
 int64_t pb_native_leave(pb_frame *f);
 
-/* Host functions as C functions: lowlevel.c.  ORDER ENTRIES */
-double pb_low_d0(double x, void *user);
-double pb_low_d1(double x, void *user);
-double pb_low_d2(double x, void *user);
-double pb_low_d3(double x, void *user);
-double pb_low_n0(int n, double *x, void *user);
-double pb_low_n1(int n, double *x, void *user);
-int pb_low_f0(double *in, intptr_t n, double *out, void *user);
-int pb_low_f1(double *in, intptr_t n, double *out, void *user);
+/* Host functions as C functions: lowlevel.c.  The address of entry i of a kind (ORDER ENTRIES), of
+ * which there are PB_LOW_POOL. */
+#define PB_LOW_POOL 4
+intptr_t pb_low_entry(int kind, int64_t i);
 #define PB_LOW_NAN 0x7ff8706200000001   /* bits of the NaN that says: it failed */
 typedef struct pb_low_call {
     int64_t outside[3];     /* pb_outside */

@@ -7,7 +7,8 @@
  * C code may have released it, and may call from a thread that no Python knows.
  *
  * C code cannot be told of an exception.  The host leaves it with pb_low_fail, and the entry
- * gives NaN or 0.  Then
+ * gives 0, with which an integration ends soon (NaN can make scipy's write over the end of an
+ * array: quadpack.c).  Then
  *   - with the guest GIL it becomes the thread's pending exception.  While one is pending the
  *     host is not called again, so an integration ends soon.  Code that looks (ndimage, which
  *     is told by the 0) raises it; behind code that does not look (quad) CPython finds it and
@@ -21,7 +22,6 @@
  * own: hot functions should not share a trace.  `user` is the host's number of the function.
  */
 #include <limits.h>
-#include <math.h>
 #include <string.h>
 
 #include "core.h"
@@ -124,7 +124,7 @@ static void lost(pb_low_call *call)
 }
 
 #define ENTRY(result, fails, failed, name, host, parameters, passed)    \
-    result name parameters                                      \
+    static result name parameters                               \
     {                                                           \
         pb_low_call call;                                       \
         if (PB_UNLIKELY(pb_low_enter(&call) != 0))              \
@@ -138,11 +138,11 @@ static void lost(pb_low_call *call)
         return r;                                               \
     }
 #define NUMBER (int64_t)(intptr_t)user
-#define ENTRY_D(i) ENTRY(double, NAN, failed_d, pb_low_d##i, pb_host_d##i, (double x, void *user), (x, NUMBER))
+#define ENTRY_D(i) ENTRY(double, 0.0, failed_d, low_d##i, pb_host_d##i, (double x, void *user), (x, NUMBER))
 #define ENTRY_N(i) \
-    ENTRY(double, NAN, failed_d, pb_low_n##i, pb_host_n##i, (int n, double *x, void *user), (n, x, NUMBER))
+    ENTRY(double, 0.0, failed_d, low_n##i, pb_host_n##i, (int n, double *x, void *user), (n, x, NUMBER))
 #define ENTRY_F(i)                                                                              \
-    ENTRY(int, 0, failed_i, pb_low_f##i, pb_host_f##i, (double *in, intptr_t n, double *out, void *user), \
+    ENTRY(int, 0, failed_i, low_f##i, pb_host_f##i, (double *in, intptr_t n, double *out, void *user), \
           (in, n, out, NUMBER))
 /* ORDER ENTRIES: host.h, pybridge/_lowlevel.py */
 ENTRY_D(0)
@@ -153,3 +153,21 @@ ENTRY_N(0)
 ENTRY_N(1)
 ENTRY_F(0)
 ENTRY_F(1)
+
+static const void *const entries[][PB_LOW_POOL] = {
+    {(const void *)low_d0, (const void *)low_d1, (const void *)low_d2, (const void *)low_d3},
+    {(const void *)low_n0, (const void *)low_n1, (const void *)low_n0, (const void *)low_n1},
+    {(const void *)low_f0, (const void *)low_f1, (const void *)low_f0, (const void *)low_f1}};
+
+intptr_t pb_low_entry(int kind, int64_t i)
+{
+    return (intptr_t)entries[kind][i % PB_LOW_POOL];
+}
+
+int pb_low_is_of_quad(const void *function)
+{
+    for (int i = 0; i < PB_LOW_POOL; i++)
+        if (function == entries[0][i])
+            return 1;
+    return 0;
+}

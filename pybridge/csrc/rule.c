@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which points quadpack asks for.  Its integrators of finite and of infinite ranges (dqagse, dqagie)
- * begin with the whole, and then halve one interval after the other, whichever has the largest
- * error.  Of an interval they ask a fixed rule's points (dqk21, dqk15i), in a fixed order, and
- * of an interval's right half always after its left one.  So the first point says which interval
- * it is, and what follows is known: 21 points, or 15, twice as many when both ends are infinite,
- * twice as many for two halves.
+ * Which points quadpack asks for.  Its integrators begin with one interval, or some, and then halve
+ * one after the other, whichever has the largest error.  Of an interval they ask a rule's points, in
+ * a fixed order, and of an interval's right half always right after its left one.  So the first
+ * point says which interval it is, and what follows is known: a rule's points, or two rules'.
+ *
+ *     dqagse             dqk21         dqagpe   dqk21, begins with the intervals between break points
+ *     dqagie             dqk15i        on (0, 1), which is stretched; both ends infinite: -x after x
+ *     dqawoe             dqc25f        dqk15w's points where the weight is smooth, else 25 of Chebyshev's
+ *     dqawse, dqawce     dqc25s, dqc25c        likewise
+ *     dqawfe             dqawoe of one cycle, of the next...
  *
  * The numbers are computed as quadpack does, expression by expression, to the last bit.  If another
  * build of it rounds otherwise (a fused multiply-add), its points differ from these, and
@@ -13,11 +17,14 @@
  *
  * Knows nothing of the guest.
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "core.h"
 
-/* dqk21's and dqk15i's abscissae, in the order in which they are used. */
+/* ---- rules ---- */
+
+/* Nodes in the order in which they are used, and as quadpack writes them. */
 static const double nodes_21[] = {
     0.973906528517171720077964012084452, 0.865063366688984510732096688423493,
     0.679409568299024406234327365114874, 0.433395394129247190799265943165784,
@@ -29,41 +36,61 @@ static const double nodes_15[] = {
     0.864864423359769072789712788640926, 0.741531185599394439863864773280788,
     0.586087235467691130294144838258730, 0.405845151377397166906606412076961,
     0.207784955007898467600689403773245};
-enum { NODES_21 = sizeof nodes_21 / sizeof *nodes_21, NODES_15 = sizeof nodes_15 / sizeof *nodes_15 };
+static const double nodes_15_weighted[] = {
+    0.9491079123427585, 0.7415311855993944, 0.4058451513773972, 0.9914553711208126,
+    0.8648644233597691, 0.5860872354676911, 0.2077849550078985};
+static const double nodes_25[] = {
+    0.991444861373810411144557526928563, 0.965925826289068286749743199728897,
+    0.923879532511286756128183189396788, 0.866025403784438646763723170752936,
+    0.793353340291235164579776961501299, 0.707106781186547524400844362104849,
+    0.608761429008720639416097542898164, 0.500000000000000000000000000000000,
+    0.382683432365089771728459984030399, 0.258819045102520762348898837624048,
+    0.130526192220051591548406227895489};
 
-static double *points_21(double low, double high, double *p)
-{
-    const double centre = 0.5 * (low + high), half = 0.5 * (high - low);
-    *p++ = centre;
-    for (int i = 0; i < NODES_21; i++) {
-        const double distance = half * nodes_21[i];
-        *p++ = centre - distance;
-        *p++ = centre + distance;
-    }
-    return p;
-}
+typedef enum { KRONROD, STRETCHED, WEIGHTED, CHEBYSHEV } shape;
+#define NODES(x) x, sizeof x / sizeof *x
+static const struct { const double *nodes; size_t n; } rules[] = {
+    [KRONROD] = {NODES(nodes_21)}, [STRETCHED] = {NODES(nodes_15)},
+    [WEIGHTED] = {NODES(nodes_15_weighted)}, [CHEBYSHEV] = {NODES(nodes_25)}};
+
+/* The rules of an integrator: one or two. */
+static const struct { shape first, last; } shapes[] = {
+    [PB_RULE_FINITE] = {KRONROD, KRONROD}, [PB_RULE_INFINITE] = {STRETCHED, STRETCHED},
+    [PB_RULE_BREAKS] = {KRONROD, KRONROD}, [PB_RULE_WAVE] = {WEIGHTED, CHEBYSHEV},
+    [PB_RULE_CYCLES] = {WEIGHTED, CHEBYSHEV}, [PB_RULE_POWERS] = {WEIGHTED, CHEBYSHEV},
+    [PB_RULE_POLE] = {WEIGHTED, CHEBYSHEV}};
 
 /* Where a point of (0, 1) lies in the infinite range. */
 static double stretched(const pb_rule *r, double x)
 {
     const double direction = r->infinite < 0 ? -1.0 : 1.0;
-    return (r->infinite == 2 ? 0.0 : r->low) + direction * (1.0 - x) / x;
+    return (r->infinite == 2 ? 0.0 : r->bound) + direction * (1.0 - x) / x;
 }
 
-static double *points_15(const pb_rule *r, double low, double high, double *p)
+static double first_of(const pb_rule *r, shape s, double low, double high)
 {
     const double centre = 0.5 * (low + high), half = 0.5 * (high - low);
-    const int both = r->infinite == 2;
-    *p = stretched(r, centre);
+    return s == CHEBYSHEV ? centre + half : s == STRETCHED ? stretched(r, centre) : centre;
+}
+
+/* The end of the points. */
+static double *points_of(const pb_rule *r, shape s, double low, double high, double *p)
+{
+    const double centre = 0.5 * (low + high), half = 0.5 * (high - low);
+    const int both = s == STRETCHED && r->infinite == 2;
+    *p++ = first_of(r, s, low, high);
     if (both) {
-        p[1] = -p[0];
+        p[0] = -p[-1];
         p++;
     }
-    p++;
-    for (int i = 0; i < NODES_15; i++) {
-        const double distance = half * nodes_15[i];
-        p[0] = stretched(r, centre - distance);
-        p[1] = stretched(r, centre + distance);
+    if (s == CHEBYSHEV) {
+        *p++ = centre;
+        *p++ = centre - half;
+    }
+    for (size_t i = 0; i < rules[s].n; i++) {
+        const double distance = half * rules[s].nodes[i], down = centre - distance, up = centre + distance;
+        p[0] = s == STRETCHED ? stretched(r, down) : s == CHEBYSHEV ? up : down;
+        p[1] = s == STRETCHED ? stretched(r, up) : s == CHEBYSHEV ? down : up;
         if (both) {
             p[2] = -p[0];
             p[3] = -p[1];
@@ -74,9 +101,24 @@ static double *points_15(const pb_rule *r, double low, double high, double *p)
     return p;
 }
 
-static double *points_of(const pb_rule *r, double low, double high, double *p)
+static int same(double x, double y)
 {
-    return r->kind == PB_RULE_FINITE ? points_21(low, high, p) : points_15(r, low, high, p);
+    return pb_bits_of(x) == pb_bits_of(y);
+}
+
+/* ---- intervals ---- */
+
+/* Where quadpack divides one. */
+static double middle_of(const pb_rule *r, double low, double high)
+{
+    double middle = 0.5 * (low + high);
+    if (r->kind == PB_RULE_POLE) {
+        if (r->pole <= middle && r->pole > low)
+            middle = 0.5 * (r->pole + high);
+        if (r->pole > middle && r->pole < high)
+            middle = 0.5 * (low + r->pole);
+    }
+    return middle;
 }
 
 /* 0, or -1 without memory */
@@ -90,48 +132,87 @@ static int interval_add(pb_rule *r, double low, double high)
         r->intervals = intervals;
         r->capacity = capacity;
     }
-    double points[PB_RULE_MOST];
-    (void)points_of(r, low, 0.5 * (low + high), points);
-    r->intervals[r->used++] = (pb_interval){low, high, points[0]};
+    const double middle = middle_of(r, low, high);
+    r->intervals[r->used++] = (pb_interval){
+        low, high, {first_of(r, shapes[r->kind].first, low, middle), first_of(r, shapes[r->kind].last, low, middle)}};
     return 0;
 }
 
-/* The interval of whose left half `x` is the first point: its index, or -1.  If several have that
- * point, as they may far out in an infinite range, it is not known which. */
-static int64_t interval_find(const pb_rule *r, double x)
+/* The points of an interval that comes now, and is known: 0 if `x` is not its first one. */
+static int64_t interval_begin(pb_rule *r, double x, double low, double high, double *points)
 {
-    int64_t found = -1;
-    for (int64_t i = 0; i < r->used; i++)
-        if (pb_bits_of(r->intervals[i].first) == pb_bits_of(x)) {
-            if (found >= 0)
-                return -1;
-            found = i;
-        }
+    for (shape s = shapes[r->kind].first; s <= shapes[r->kind].last; s++)
+        if (same(first_of(r, s, low, high), x))
+            return interval_add(r, low, high) != 0 ? 0 : points_of(r, s, low, high, points) - points;
+    return 0;
+}
+
+/* The interval of whose left half `x` is the first point: its index, and by which rule; or NONE, or
+ * SEVERAL, as may be far out in an infinite range. */
+enum { NONE = -1, SEVERAL = -2 };
+
+static int64_t interval_find(const pb_rule *r, double x, shape *which)
+{
+    int64_t found = NONE;
+    for (shape s = shapes[r->kind].first; s <= shapes[r->kind].last; s++)
+        for (int64_t i = 0; i < r->used; i++)
+            if (same(r->intervals[i].first[s - shapes[r->kind].first], x)) {
+                if (found != NONE)
+                    return SEVERAL;
+                found = i;
+                *which = s;
+            }
     return found;
 }
 
+/* The points of an interval's left half, and of its right one if their rule is known. */
+static int64_t interval_halve(pb_rule *r, int64_t at, shape s, double *points)
+{
+    const double low = r->intervals[at].low, high = r->intervals[at].high, middle = middle_of(r, low, high);
+    double *end = points_of(r, s, low, middle, points);
+    r->intervals[at] = r->intervals[--r->used];
+    if (interval_add(r, low, middle) != 0)
+        return 0;
+    if (shapes[r->kind].first != shapes[r->kind].last) {
+        r->right[0] = middle;
+        r->right[1] = high;
+        r->halved = 1;
+    } else {
+        if (interval_add(r, middle, high) != 0)
+            return 0;
+        end = points_of(r, s, middle, high, end);
+    }
+    return end - points;
+}
+
+/* ---- what the core calls ---- */
+
 int64_t pb_rule_next(pb_rule *r, double x, double *points)
 {
-    if (r->used == 0) {
-        const double low = r->kind == PB_RULE_FINITE ? r->low : 0.0;
-        const double high = r->kind == PB_RULE_FINITE ? r->high : 1.0;
-        const double *end = points_of(r, low, high, points);
-        if (pb_bits_of(points[0]) != pb_bits_of(x) || interval_add(r, low, high) != 0)
-            return 0;
-        return end - points;
+    shape s = KRONROD;
+    if (r->halved) {
+        r->halved = 0;
+        return interval_begin(r, x, r->right[0], r->right[1], points);
     }
-    const int64_t at = interval_find(r, x);
-    if (at < 0)
-        return 0;
-    const double low = r->intervals[at].low, high = r->intervals[at].high, middle = 0.5 * (low + high);
-    r->intervals[at] = r->intervals[--r->used];
-    if (interval_add(r, low, middle) != 0 || interval_add(r, middle, high) != 0)
-        return 0;
-    return points_of(r, middle, high, points_of(r, low, middle, points)) - points;
+    if (r->begun < r->whole) {
+        r->begun++;
+        return interval_begin(r, x, r->edges[r->begun - 1], r->edges[r->begun], points);
+    }
+    const int64_t at = interval_find(r, x, &s);
+    if (r->kind == PB_RULE_CYCLES && at == NONE) {
+        r->used = 0;
+        r->edges[0] = r->edges[1];
+        r->edges[1] = r->edges[1] + r->cycle;
+        return interval_begin(r, x, r->edges[0], r->edges[1], points);
+    }
+    return at < 0 ? 0 : interval_halve(r, at, s, points);
 }
 
 void pb_rule_end(pb_rule *r)
 {
+    if (r->edges != r->few)
+        free(r->edges);
     free(r->intervals);
+    r->edges = NULL;
     r->intervals = NULL;
 }

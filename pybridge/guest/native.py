@@ -207,14 +207,18 @@ def _numba_signature(signature):
     return "%s(%s)" % (text(signature.return_type), ", ".join(map(text, signature.args)))
 
 
-def native_lowlevel(address, number, signature, keep):
-    """A scipy.LowLevelCallable of a C function of the host's.  It keeps `keep` alive."""
+def native_lowlevel(address, number, signature, keep, host):
+    """A scipy.LowLevelCallable of a C function of the host's.  It keeps `keep` alive.
+
+    `host`: the function behind it, for csrc/quadpack.c, or None.
+    """
     import ctypes
 
     from scipy import LowLevelCallable
 
     function = ctypes.CFUNCTYPE(None)(address)
     function.keep = keep
+    function.host = host
     data = ctypes.c_void_p(number) if signature.endswith("void *)") else None
     return LowLevelCallable(function, data, signature)
 

@@ -780,7 +780,8 @@ def test_code_that_raised_dies_with_its_function():
         gc.collect()
         pybridge.statistics()
         pybridge.eval("__import__('gc').collect()")  # f is in its own globals
-    assert pybridge.eval("sum(w() is not None for w in watched)", names) <= 1
+    # Some proxies may wait for a neighbour in their chunk.
+    assert pybridge.eval("sum(w() is not None for w in watched)", names) < 10
 
 
 def test_more_code_than_the_host_remembers_shows_its_own_lines(monkeypatch):

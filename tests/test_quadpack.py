@@ -763,3 +763,67 @@ def test_an_unknown_scipy_is_left_alone(integrate, change):
         print(integrate.quad(lambda x: 2.0 * x, 0, 1)[0], lib.pb_quadpack_state().integrals)
     """)
     assert out.out == "1.0 0\n"
+
+
+UNFORESEEN = """
+import ctypes, sys
+import scipy.integrate
+
+module = sys.modules["scipy.integrate._quadpack"]
+own, points = module._qagse, []
+api = ctypes.pythonapi
+
+class Method(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p), ("function", ctypes.c_void_p),
+                ("flags", ctypes.c_int), ("doc", ctypes.c_char_p)]
+
+def ask(function, *args):
+    function.restype, function.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return function(*args)
+
+def integrate(self, args):
+    # As scipy's, until it is told for which points to ask.
+    if not points:
+        return own(*args)
+    capsule = tuple.__getitem__(args[0], 0)
+    address = ask(api.PyCapsule_GetPointer, capsule, b"double (double, void *)")
+    api.PyCapsule_GetContext.restype = ctypes.c_void_p
+    api.PyCapsule_GetContext.argtypes = [ctypes.py_object]
+    point = ctypes.PYFUNCTYPE(ctypes.c_double, ctypes.c_double, ctypes.c_void_p)(address)
+    data = api.PyCapsule_GetContext(capsule)
+    return tuple(point(x, data) for x in points), 0.0, 0
+
+callback = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object)(integrate)
+method = Method(b"_qagse", ctypes.cast(callback, ctypes.c_void_p).value, 1, b"")
+api.PyCFunction_NewEx.restype = ctypes.py_object
+api.PyCFunction_NewEx.argtypes = [ctypes.c_void_p] * 3
+module._qagse = api.PyCFunction_NewEx(ctypes.addressof(method), None, None)
+"""
+
+
+def test_points_that_were_not_foreseen_are_asked_for_by_themselves(integrate):
+    out = children.run(f"""
+        import pybridge
+        from pybridge._core import lib
+        state = lib.pb_quadpack_state()
+        space = pybridge.eval("{{}}")
+        pybridge.exec({UNFORESEEN!r}, space)
+        quad = pybridge.import_module("scipy.integrate").quad
+        calls = []
+
+        def f(x):
+            calls.append(x)
+            return 3.0 * x
+
+        quad(f, 0.0, 1.0)
+        asked = calls[:]
+        assert state.asked == 1 and len(asked) == 21
+        for points in (asked[:2] + [0.125, 0.75], asked[:1], [0.125, 0.5]):
+            space["points"][:] = points
+            calls.clear()
+            values, error = quad(f, 0.0, 1.0)
+            assert list(values) == [3.0 * x for x in points]
+            print(len(calls), calls[-2:], state.surprises)
+    """)
+    # The first time the 21 that were foreseen are asked for as well; after that none ahead.
+    assert out.out == "23 [0.125, 0.75] 1\n1 [0.5] 1\n2 [0.125, 0.5] 1\n"

@@ -185,6 +185,29 @@ def test_a_callback_with_numbers_allocates_nothing_and_calls_no_c_function():
         assert trace.guards <= 25, trace.text()
 
 
+@pytest.mark.parametrize("more", ["", ", a"], ids=["one argument", "two"])
+def test_a_point_of_an_integral_is_a_load_and_a_store(guest, more):
+    try:
+        pybridge.import_module("scipy.integrate")
+    except ModuleNotFoundError:
+        pytest.skip("this guest has no scipy")
+    trace = traces.entry_loop(f"""
+        import pybridge
+        quad = pybridge.import_module("scipy.integrate").quad
+
+        def f(x{more}):
+            return 1.0 if x < 0.3 else 2.0
+
+        def measured(n):
+            for _ in range(n):
+                quad(f, 0.0, 1.0, (2.5,)[: {len(more)}], 1, 0.0, 2e-14)
+    """)
+    assert trace.calls == [] and trace.allocations == [], trace.text()
+    raw = [name for name in trace.operations if "raw" in name and "array" in name]
+    assert raw == ["getarrayitem_raw_f", "setarrayitem_raw"], trace.text()
+    assert trace.guards <= 6, trace.text()
+
+
 @pytest.mark.parametrize("call", ["g(2.5, y=1)", "g(y=1, x=2.5)", "g(2.5, 1, z=2.5)"])
 def test_keywords_make_no_dictionary(call):
     trace = traces.loop(f"""

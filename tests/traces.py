@@ -35,6 +35,11 @@ _TRACE = re.compile(
 _ENTRY = (
     r"# Loop \d+ \(cffi_call_python pybridge._core.%s\)[^\n]*\n(?P<body>.*?)--end of the loop--"
 )
+_ENTRY_LOOP = re.compile(
+    r"# Loop \d+ \(entry;<pybridge entry point>[^\n]*: loop with \d+ ops\n"
+    r"(?P<body>.*?)--end of the loop--",
+    re.DOTALL,
+)
 _OPERATION = re.compile(r"(?:\+\d+: )?(?:[a-z]\d+ = )?(?P<name>[a-z_0-9]+)\(")
 # PyPy looks for signals and finalizers every so often; the loop that is being traced then has
 # that in it.
@@ -80,6 +85,11 @@ def entry(snippet: str, name: str, n: int = 30000) -> Trace:
     return _compiled(snippet, n, lambda log: parse_entry(log, name))
 
 
+def entry_loop(snippet: str, n: int = 300) -> Trace:
+    """The last loop compiled of those that an entry point of the host's has."""
+    return _compiled(snippet, n, lambda log: parse(log, _ENTRY_LOOP))
+
+
 def _compiled(snippet: str, n: int, parse: Callable[[str], Trace]) -> Trace:
     text = textwrap.dedent(snippet)
     for attempt in range(_TRIES):
@@ -106,10 +116,10 @@ def parse_entry(log: str, name: str) -> Trace:
     return _trace(["label()", *found.group("body").splitlines()])
 
 
-def parse(log: str) -> Trace:
-    """The last loop of `measured` in a log."""
-    found = list(_TRACE.finditer(log))
-    assert found, "PyPy compiled no loop of measured()"
+def parse(log: str, which: re.Pattern[str] = _TRACE) -> Trace:
+    """The last loop of `measured` in a log, or another."""
+    found = list(which.finditer(log))
+    assert found, f"PyPy compiled no such loop: {which.pattern[:40]}"
     return _trace(found[-1].group("body").splitlines())
 
 

@@ -98,6 +98,11 @@ def class_make(d: Description, number: int, proxy: Any) -> Any:
     if value is None and _has_buffer(proxy) and not _is_scalar(d, bases):
         if not any(issubclass(b, Exports) for b in bases):
             bases = (Exports, *bases)
+    # A guest class that was given other bases may have a metaclass above theirs; then
+    # type.__new__ would ask that of the base, and so make a derived class.
+    for base in bases:
+        if issubclass(type(base), metaclass):
+            metaclass = type(base)
     try:
         mirror: Any = type.__new__(metaclass, d.name, bases, space)
     except TypeError:  # bases that the host cannot combine, or orders otherwise

@@ -337,3 +337,28 @@ def test_the_hosts_completer_finds_names_of_guest_objects():
     complete = rlcompleter.Completer(names).complete
     assert complete("collections.Ordered", 0).startswith("collections.OrderedDict(")
     assert [complete("counter.most", i) for i in range(2)] == ["counter.most_common(", None]
+
+
+@pytest.mark.parametrize("kind", ["object", "array.array"])
+def test_a_class_that_was_given_a_base_of_another_metaclass(kind):
+    """Such are jax's arrays.  A derived class was made, whose objects could not be."""
+    names = {}
+    pybridge.exec(
+        "import array\n"
+        "class Meta(type): pass\n"
+        f"class Base({kind}, metaclass=Meta):\n"
+        "    def method(self): return 'base'\n"
+        f"class First({kind}): pass\n"
+        "class Cls(First):\n"
+        "    def own(self): return 'own'\n"
+        "Cls.__bases__ = (Base,)",
+        names,
+    )
+    cls = names["Cls"]
+    x = cls("i", [1, 2]) if kind != "object" else cls()
+    assert type(x) is cls and isinstance(x, names["Base"]) and cls.__bases__ == (names["Base"],)
+    assert "_pybridge_derived" not in type.__getattribute__(cls, "__dict__")
+    assert (x.own(), x.method(), cls.own(x)) == ("own", "base", "own")
+    assert pybridge.eval("lambda x, c: type(x) is c")(x, cls)
+    if kind != "object":
+        assert list(x) == [1, 2] and bytes(pybridge.view(x).memory()) == b"\1\0\0\0\2\0\0\0"

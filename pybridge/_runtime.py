@@ -22,7 +22,7 @@ from pybridge import _described, _guest, _handle, _identity, _kinds, _release, _
 from pybridge._core import ffi, lib
 from pybridge._errors import GuestClosed, StartError
 from pybridge._host import long_traces
-from pybridge._locks import take
+from pybridge._locks import locked, take
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def start(python: str | None = None) -> None:
             "close it: call pybridge.start() there before other threads use it",
             code="PB201",
         )
-    with _lock:
+    with locked(_lock):
         if state is RUNNING:
             _same(python)
             return

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import _thread
+import re
+from pathlib import Path
 
 import children
 import guests
@@ -32,6 +34,14 @@ def test_inside_it_is_taken_and_given_back():
     take(lock)
     assert lock.locked()
     lock.release()
+
+
+def test_no_module_waits_otherwise():
+    for path in Path(pybridge.__file__).parent.glob("*.py"):
+        found = re.findall(
+            r"^ *with [\w.]*(?:lock|_counting|_making)\b.*", path.read_text(), re.M
+        )
+        assert [line for line in found if "with locked(" not in line] == [], path
 
 
 # A thread has the lock and calls the guest; `wait` waits for the lock inside `attached`.

@@ -827,3 +827,21 @@ def test_points_that_were_not_foreseen_are_asked_for_by_themselves(integrate):
     """)
     # The first time the 21 that were foreseen are asked for as well; after that none ahead.
     assert out.out == "23 [0.125, 0.75] 1\n1 [0.5] 1\n2 [0.125, 0.5] 1\n"
+
+
+@pytest.mark.parametrize("limits", [(0.0, 1.0), (0.0, 1e120), (0.5, INFINITY)], ids=repr)
+def test_many_intervals_and_values_that_are_no_everyday_numbers(quad, limits):
+    """They are asked for once, though the integration is begun anew."""
+    for odd in (1e200, -INFINITY, math.nan):
+
+        def f(x, more=1.0, odd=odd):
+            return odd if 0.8 < x < 0.85 else more / (1.0 + x)
+
+        for options in ({}, {"fails_at": 20}, {"fails_at": 40}, {"fails_at": 130}):
+            for limit in (51, 55):
+                here, plain = both_ways(
+                    lambda f=f, options=options, limit=limit: outcome(
+                        quad, f, *limits, limit=limit, epsrel=1e-13, args=(2.0,), **options
+                    )
+                )
+                assert here == plain

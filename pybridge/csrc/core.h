@@ -10,7 +10,7 @@
  *     vectorcall.h  the fastest call that every guest has
  *     kind      what becomes of each guest type
  *     hosttable hostobj callback        host objects in the guest, calls of the host
- *     points, rule, quadpack            host functions under scipy's quad
+ *     points, rule, integral, quadpack  host functions under scipy's quad
  *     handle, late, weight   what becomes of handles
  *     give, text, take    guest objects to cells and back
  *     linked, linkedtype   host lists, dicts and sets as the guest's own

@@ -193,7 +193,8 @@ def with_numpy(_: Any, array: Any) -> Callable[[int], float]:
         total = 0.0
         for i in range(n):
             m = array[i]
-            total += m["value"] if m["kind"] == 1 else m["weight"]
+            # A float plus a numpy.float32 would be one, as long as no float64 has come.
+            total += float(m["value"] if m["kind"] == 1 else m["weight"])
         return total
 
     return measured

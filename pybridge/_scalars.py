@@ -79,7 +79,7 @@ _FLOOR = """if {right} != 0.0 and x - x == 0.0 and y - y == 0.0:
         if r - r == 0.0 and (r != 0.0 or {left} == 0.0):
             return new(float64, r)"""
 # x * x differs from the C library's pow(x, 2) where x * x lies about halfway between two
-# doubles: where a fifth more than the rounding error `e` (found by splitting x into halves of
+# doubles: where a tenth more than the rounding error `e` (found by splitting x into halves of
 # 26 bits) would have given another one.  glibc's pow is within 0.04 of a unit before it rounds.
 _POWER = """if {right} == 2.0:
         c = 134217729.0 * {left}
@@ -87,7 +87,7 @@ _POWER = """if {right} == 2.0:
         low = {left} - high
         r = {left} * {left}
         e = high * high - r + 2.0 * high * low + low * low
-        if SQUARE < r and r + 1.2 * e == r <= MOST:
+        if SQUARE < r and r + 1.1 * e == r <= MOST:
             return new(float64, r)
     r = power({left}, {right})
     if LEAST < r <= MOST or -MOST <= r < -LEAST:

@@ -75,9 +75,10 @@ class Trace(NamedTuple):
         return "\n".join(self.lines)
 
 
-def loop(snippet: str, n: int = 30000) -> Trace:
-    """The last loop compiled for the snippet's `measured`, run n times round."""
-    return _compiled(snippet, n, parse)
+def loop(snippet: str, n: int = 30000, rare: tuple[str, ...] = ()) -> Trace:
+    """The last loop compiled for the snippet's `measured`, run n times round.  With a line that
+    has one of `rare` the recording met a seldom moment, a full sweep say: another is made."""
+    return _compiled(snippet, n, parse, rare)
 
 
 def entry(snippet: str, name: str, n: int = 30000) -> Trace:
@@ -90,13 +91,15 @@ def entry_loop(snippet: str, n: int = 300) -> Trace:
     return _compiled(snippet, n, lambda log: parse(log, _ENTRY_LOOP))
 
 
-def _compiled(snippet: str, n: int, parse: Callable[[str], Trace]) -> Trace:
+def _compiled(
+    snippet: str, n: int, parse: Callable[[str], Trace], rare: tuple[str, ...] = ()
+) -> Trace:
     text = textwrap.dedent(snippet)
     for attempt in range(_TRIES):
         # PyPy counts jumps between two looks: a few more shift them out of the recording.
         text += f"\nfor _ in range({attempt * 7}): pass\n"
         trace = parse(log(f"{text}\nmeasured({n})\n"))
-        if not any(name in line for line in trace.lines for name in _INTERRUPTED):
+        if not any(name in line for line in trace.lines for name in _INTERRUPTED + rare):
             break
     return trace
 

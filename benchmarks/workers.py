@@ -64,6 +64,7 @@ class Worker:
     def calibrate(self, row: str) -> None:
         """Warm the row up, and find how many operations fill a slice."""
         step = n = _step(row)
+        self.run(row, n)  # loads what it needs
         taken = self.run(row, n)
         while taken < SLICE and n < MOST:
             n *= 4

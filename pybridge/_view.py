@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import struct
 
-from pybridge import _hostbuffer, _layout, _records
+from pybridge import _layout, _records
 from pybridge._core import ffi
 from pybridge._elements import bulk, make_class
 from pybridge._records import Record, record_classes
@@ -30,7 +30,7 @@ _FORMATS = frozenset("?bBhHiIlLqQfdc")
 _FORMAT = 4  # PyBUF_FORMAT
 
 
-class View(_hostbuffer.Base):  # type: ignore[misc]
+class View:
     """Guest memory, as the host sees it; made by `pybridge.view`.
 
     Attributes as memoryview's: `shape`, `strides` (bytes, may be negative), `format` (as the
@@ -262,7 +262,7 @@ class View(_hostbuffer.Base):  # type: ignore[misc]
         return self._lend(self._address, self.nbytes)  # type: ignore[no-any-return]
 
     def __buffer__(self, flags: int) -> Any:
-        """For `memoryview(v)` and the host's C code: as `memory`, with format and shape where
+        """For `_buffer.lent`: as `memory`, with format and shape where
         they are asked for and the host's memoryview has them; also of one dimension with
         gaps or backwards."""
         self._check()

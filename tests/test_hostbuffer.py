@@ -116,13 +116,14 @@ def test_who_has_no_buffer_has_none_on_the_host(space):
             memoryview(pybridge.eval(text, space))
 
 
-def test_a_view_is_a_buffer_too(np):
+def test_of_a_view_it_is_its_memory(np):
+    # On PyPy a class below `bufferable` costs 40 bytes an object, so views are of none.
     a = np.arange(4.0)
     v = pybridge.view(a)
-    assert memoryview(v).tolist() == v.tolist() and hashlib.md5(v).digest()
+    assert v.memory() == bytes(a) and hashlib.md5(v.memory()).digest()
     v.release()
     with pytest.raises(ValueError, match="released"):
-        memoryview(v)
+        v.memory()
 
 
 def test_memory_lives_as_long_as_the_memoryview(np):

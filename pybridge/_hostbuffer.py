@@ -26,7 +26,7 @@ if sys.implementation.name == "pypy":
 
 new = Base.__new__  # makes objects of a class below Exports; object.__new__ refuses
 lend: list[Any] = []  # function(x, flags) -> memoryview, by _memory
-copy: list[Any] = []  # function(x) -> bytes, likewise
+copy: list[Any] = []  # function(x) -> what bytes(x) is in the guest, likewise
 
 
 class Exports(Base):  # type: ignore[misc]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 
-from pybridge import _hostbuffer, _runtime
+from pybridge import _guest, _hostbuffer, _runtime
 from pybridge._core import ffi
 from pybridge._frame import Frame
 from pybridge._host import is_array
@@ -70,10 +70,7 @@ def _lend(x: Any, flags: int) -> memoryview:
 
 
 def _copy(x: Any) -> bytes:
-    from pybridge import _buffer
-
-    with _buffer.view(x) as v:
-        return v.tobytes()
+    return _guest.call("to_bytes", x)  # type: ignore[no-any-return]
 
 
 def _at_start() -> None:

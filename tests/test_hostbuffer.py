@@ -98,6 +98,18 @@ def test_bytes_of_whatever_numpy_has(np):
         assert bytes(a) == a.tobytes(), a.dtype
 
 
+def test_bytes_of_what_the_host_has_no_form_for(space):
+    pybridge.exec(
+        "import ctypes\n"
+        "class S(ctypes.Structure): _fields_ = [('p', ctypes.c_void_p), ('x', ctypes.c_int)]\n"
+        "s = S(1, 2)",
+        space,
+    )
+    assert bytes(space["s"]) == struct.pack("Pi4x", 1, 2)
+    with pytest.raises(pybridge.ConversionError):
+        memoryview(space["s"])
+
+
 @pytest.mark.parametrize("text", ["np.arange(6.).reshape(2, 3).T", "np.array([1j])"])
 def test_what_the_hosts_memoryview_cannot_say_is_refused(np, space, text):
     space["np"] = np

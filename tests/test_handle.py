@@ -26,7 +26,7 @@ def test_a_released_handle_is_zero_and_its_word_is_cleared():
         hash(x)
 
 
-@pytest.mark.parametrize("x", [None, 1, "text", [1], object()], ids=repr)
+@pytest.mark.parametrize("x", [None, 1, "text", [1], object()], ids=lambda x: type(x).__name__)
 def test_releasing_what_is_no_proxy_does_nothing(x):
     assert pybridge.release(x) is None
 

@@ -37,7 +37,7 @@ _FLOAT: int = lib.PB_FLOAT
 
 
 _failed: dict[int, Any] = {}  # by thread
-_AGAIN = (1 << 63) - 1  # csrc/callback.c: HOST_FAILED, HOST_LIMIT, HOST_SETTLE...
+_AGAIN = (1 << 63) - 1  # csrc/callback.h: HOST_FAILED, HOST_LIMIT, HOST_SETTLE...
 _LIMIT = _AGAIN - 1
 _SETTLE = _AGAIN - 2
 _HOT = _AGAIN - 3
@@ -157,7 +157,7 @@ def _arguments(
     return args, kwargs
 
 
-# ---- hot functions: see csrc/callback.c --------------------------------------------------
+# ---- hot functions: see csrc/hot.h -------------------------------------------------------
 
 # ORDER HOT
 _HOT_KINDS = (

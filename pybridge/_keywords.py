@@ -2,7 +2,7 @@
 """Keyword arguments of callbacks.
 
 A call in the guest's code that has keywords has their names as one tuple, the same object
-each time.  Of one that comes again the core tells the host once (csrc/callback.c), and gives
+each time.  Of one that comes again the core tells the host once (csrc/sitenames.c), and gives
 just the values from then on.  For each such tuple and each number of positional arguments
 there is a function here that reads the values and passes them by these very names: no
 dictionary is made, and PyPy compiles it with the called function.
@@ -18,7 +18,7 @@ TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any, Callable
 
-MOST = 3  # positional arguments, and keywords: csrc/callback.c
+MOST = 3  # positional arguments, and keywords: csrc/callback.h: SITE_MOST
 _callers: list[Any] = []  # by number: the names and, by how many positional ones, functions
 
 _FILE = "<pybridge keywords>"

@@ -9,7 +9,8 @@
  *     raised    errors as a tag
  *     vectorcall.h  the fastest call that every guest has
  *     kind      what becomes of each guest type
- *     hosttable hostobj callback        host objects in the guest, calls of the host
+ *     hosttable hostobj                 host objects in the guest
+ *     callframe sitenames hot.h callback    calls of the host
  *     points, rule, integral, quadpack  host functions under scipy's quad
  *     handle, late, weight   what becomes of handles
  *     give, text, take    guest objects to cells and back
@@ -224,7 +225,7 @@ typedef struct pb_host_function {
     pb_obj weak_references;
     pb_vectorcall call;
     pb_obj dict;
-    short calls, entry;         /* callback.c */
+    short calls, entry;         /* hot.h */
     short points_entry;         /* points.c: 0, or one more than the entry point */
 } pb_host_function;
 int pb_hostobj_start(void);                              /* 0, or -1 with a guest error set */
@@ -239,21 +240,9 @@ int pb_hostobj_is_function(pb_obj o);
 /* Has an object that carries a number weak references? */
 int pb_hostobj_is_watched(pb_obj o);
 
-/* ---- callback.c ---- */
+/* ---- callback.c; what its neighbours need of it is in callback.h ---- */
 /* Calls of a host_function. */
 pb_obj pb_callback_run(pb_obj self, const pb_obj *args, size_t nargsf, pb_obj names);
-/* Its steps, for points.c. */
-pb_frame *pb_callback_frame_get(void);              /* NULL with an error set */
-void pb_callback_frame_put(pb_frame *f /*steals*/);
-int pb_callback_refused(const pb_host_function *self, pb_thread *t);    /* 1 with an error set, or 0 */
-int pb_callback_limited(pb_frame *f);                                   /* likewise */
-int pb_callback_arguments(pb_frame *f, const pb_obj *args, int64_t nargs);  /* 0, or -1 with an error set */
-/* Outside: have the host make entry point `entry` of a kind (ORDER HOT, ORDER POINTS): 0 or -1 */
-int pb_callback_entry_make(pb_frame *f, int kind, int entry);
-/* Step in after the host's answer: what it is in the end. */
-int pb_callback_end(pb_thread *t, pb_frame *f, pb_outside *outside, int answer);
-pb_obj pb_callback_taken(pb_frame *f, int answer);          /* new, or NULL with an error set */
-int pb_callback_signalled(pb_thread *t, int failed);        /* 1 with an error set, or 0 */
 
 /* ---- points.c: a host function that C code asks for its value at many points ---- */
 typedef struct pb_asked {

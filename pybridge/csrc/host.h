@@ -334,7 +334,7 @@ double pb_host_n0(int n, double *x, int64_t number);
 double pb_host_n1(int n, double *x, int64_t number);
 int pb_host_f0(double *in, intptr_t n, double *out, int64_t number);
 int pb_host_f1(double *in, intptr_t n, double *out, int64_t number);
-/* ORDER HOT: callback.c, pybridge/_callback.py */
+/* ORDER HOT: hot.h, pybridge/_callback.py */
 int pb_hot_d0(double x, int64_t number, intptr_t frame);
 int pb_hot_d1(double x, int64_t number, intptr_t frame);
 int pb_hot_d2(double x, int64_t number, intptr_t frame);

@@ -14,7 +14,7 @@
  *
  * Needs the guest GIL.
  */
-#include "core.h"
+#include "callback.h"
 
 enum { KIND = 16, POOL = 4, KINDS = 4 };        /* the first kind's number for the host; KINDS - 1: any count */
 
@@ -40,7 +40,7 @@ static int answer_of(pb_asked *a)
     const int64_t more = a->points.more;
     const int kind = more < KINDS - 1 ? (int)more : KINDS - 1, entry = entry_of(a->function);
     if (PB_UNLIKELY(!ready[kind][entry])) {
-        if (pb_callback_entry_make(a->points.frame, KIND + kind, entry) != 0)
+        if (pb_host_entry(a->points.frame, HOST_HOT, KIND + kind, entry) != 0)
             return -1;
         ready[kind][entry] = 1;
     }

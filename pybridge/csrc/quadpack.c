@@ -15,6 +15,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "callback.h"
 #include "integral.h"
 
 enum { WITH_ARGUMENTS = 1 /* METH_VARARGS */ };

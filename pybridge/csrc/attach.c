@@ -27,34 +27,12 @@
  * Hence our key is made before the guest's (pb_attach_prepare), so that destructors that run
  * in PyThreadState_Clear may use PyGILState; and the state is deleted without its help,
  * because PyGILState_Release ends the process when it does not find the state.
- *
- * The stack.  PyPy's own check counts bytes from where it believes the stack begins, and
- * knows nothing of the true size; CPython's counts calls.  So each crossing compares the
- * stack pointer with the true end.  NEED_GUEST is what a guest needs to reach its own
- * recursion limit of 1000 through C calls: below 1 MB stacks crashed, on every version tried
- * (256 and 512 KB threads), from 1 MB on all ended in RecursionError.  3.12 and 3.13 count C
- * calls apart, up to 10000 whatever the stack: for our threads we lower that number.
- *
- * NEED_HOST is kept for host code.  On a thread that the guest made, NEED_HOST_FIRST: PyPy
- * allows itself 768 KB from where it first sees the thread.  Errors are carried over to the
- * other side by crossings of the bridge's own, at the depth where they happened: these may
- * use the stack down to NEED_RESERVE.
  */
-#define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 
 #include "core.h"
-
-enum {
-    NEED_GUEST = 640 << 10,
-    NEED_HOST = 384 << 10,
-    NEED_HOST_FIRST = 896 << 10,
-    NEED_RESERVE = 256 << 10,
-    BYTES_PER_C_CALL = 800,     /* of recursion in the guest's C code, 3.12 and 3.13 */
-};
 
 pb_shared pb_state;
 
@@ -94,62 +72,11 @@ void pb_attach_prepare(void)
     (void)pthread_once(&ending_once, key_make);
 }
 
-static void stack_measure(pb_thread *t)
+void pb_thread_meet(pb_thread *t)
 {
-    pthread_attr_t attributes;
-    void *low = NULL;
-    size_t size = 0, guard = 0;
-
-    t->stack_end = NULL;
-    t->stack_limit = NULL;
-    t->stack_top = __builtin_frame_address(0);
-    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
-        return;                     /* not measured: the guest's own limits must do */
-    if (pthread_attr_getstack(&attributes, &low, &size) == 0) {
-        (void)pthread_attr_getguardsize(&attributes, &guard);
-        t->stack_end = (char *)low + guard;
-        t->stack_limit = t->stack_end + (t->reserve ? NEED_RESERVE : NEED_GUEST);
-        t->stack_top = (char *)low + size;
-        char *const *begin = dlsym(RTLD_DEFAULT, "__libc_stack_end");
-        if (begin != NULL && *begin >= t->stack_end && *begin < t->stack_top)
-            t->stack_top = *begin;          /* the main thread: without its environment */
-    }
-    (void)pthread_attr_destroy(&attributes);
-}
-
-static void thread_meet(pb_thread *t)
-{
-    stack_measure(t);
+    pb_stack_measure(t);
     pb_attach_prepare();
     (void)pthread_setspecific(ending, t);
-}
-
-static size_t c_recursion_offset;
-
-/* 3.12 and 3.13 count down, in each thread state, the Python calls and the C calls that are
- * left: find the second number by its neighbours.  With the guest GIL, at start. */
-void pb_stack_start(void)
-{
-    const int limit = G.Py_GetRecursionLimit();
-    const int *words = (const int *)(const void *)G.PyThreadState_Get();
-    if (G.minor != 12 && G.minor != 13)
-        return;
-    for (size_t i = 4; i < 64; i++)
-        if (words[i] == limit && words[i + 1] == limit && words[i + 2] > 500 && words[i + 2] <= 20000
-            && words[i + 3] == 0) {
-            c_recursion_offset = (i + 2) * sizeof(int);
-            return;
-        }
-}
-
-static void c_recursion_limit(pb_thread *t)
-{
-    if (c_recursion_offset == 0 || t->stack_end == NULL)
-        return;
-    int *left = (int *)(void *)((char *)t->tstate + c_recursion_offset);
-    int64_t fits = ((char *)__builtin_frame_address(0) - t->stack_end) / BYTES_PER_C_CALL;
-    if (fits < *left)
-        *left = (int)fits;
 }
 
 size_t pb_error_offset;
@@ -191,16 +118,6 @@ static void stray(pb_thread *t)
     t->discard = 0;
 }
 
-int pb_stack_reserve(int use)
-{
-    pb_thread *t = &pb_me;
-    int before = t->reserve;
-    t->reserve = use;
-    if (t->stack_end != NULL)
-        t->stack_limit = t->stack_end + (use ? NEED_RESERVE : NEED_GUEST);
-    return before;
-}
-
 /* Guest threads and host threads both end up waiting here.  The GIL is not held, or is
  * about to be taken over from this thread's lease. */
 static void gil_take(pb_thread *t)
@@ -229,7 +146,7 @@ static void gil_take(pb_thread *t)
         (void)G.PyGILState_Ensure();
         t->tstate = G.PyThreadState_Get();
         t->ours = 1;
-        c_recursion_limit(t);
+        pb_stack_limit_calls(t);
     }
     t->held = PB_HELD;
     pb_state.crossings++;
@@ -261,7 +178,7 @@ int64_t pb_attach_slow(pb_thread *t)
     if (pb_state.state != 1)
         return PB_WORD(PB_REFUSED, pb_state.state == 2 ? PB_CLOSED : PB_NOT_STARTED);
     if (t->stack_limit == (char *)UINTPTR_MAX)
-        thread_meet(t);
+        pb_thread_meet(t);
     if ((char *)__builtin_frame_address(0) < t->stack_limit)
         return PB_WORD(PB_REFUSED, PB_STACK);
     if (t->inside) {
@@ -322,110 +239,4 @@ void pb_step_in(pb_thread *t, const pb_outside *outside)
     t->inside = outside->inside;
     t->turns++;
     errno = saved;
-}
-
-/* Keep the guest GIL from here on, also in host code.  Calls in between are as cheap as in a
- * lease (lease.c), but nobody ends this one: other threads of the guest wait.  The guest's
- * own word for its current state is left as it is, unlike in a lease, so that guest code of
- * which our books do not know finds that it has the GIL: the word that is cleared and set
- * instead is one of our own.  0, or the word to answer. */
-int64_t pb_attached_begin(void)
-{
-    int64_t refused = 0;
-    pb_thread *t = pb_attach(&refused);
-    if (t == NULL)
-        return refused;
-    if (t->inside == 1) {                   /* else whoever called us out there has the GIL */
-        if (t->attached++ == 0) {
-            t->own_slot = t->slot;
-            t->slot = &t->unused_slot;
-            pb_state.attached++;
-        }
-        t->keep = 1;
-    }
-    pb_detach(t);
-    return 0;
-}
-
-void pb_attached_end(void)
-{
-    int64_t refused = 0;
-    pb_thread *t = pb_attach(&refused);
-    if (t == NULL)
-        return;
-    if (t->inside == 1 && t->attached > 0 && --t->attached == 0) {
-        t->slot = t->own_slot;
-        t->keep = 0;                        /* the next call may begin a lease */
-        pb_state.attached--;
-    }
-    pb_detach(t);
-}
-
-/* From host code, without pb_attach, which may refuse: this thread has not the guest GIL any
- * more, and counts as inside until let_go_end. */
-static void let_go(pb_thread *t)
-{
-    t->inside = 1;                          /* before `held` is read, as in pb_attach */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    while (t->held == PB_CLAIMED)           /* by one who may not have seen that */
-        (void)sched_yield();
-    if (t->held == PB_HELD) {
-        *t->slot = t->tstate;
-        pb_gil_drop(t);
-    }
-}
-
-static void let_go_end(pb_thread *t)
-{
-    __atomic_store_n(&t->inside, 0, __ATOMIC_RELEASE);
-    if (PB_UNLIKELY(pb_interrupted) && t == pb_main_thread)
-        pb_signals_pass_on();
-}
-
-/* For a thread that is about to wait for a lock of the host's: who has that lock may be waiting
- * for the guest GIL.  Until it resumes it is a thread like others: what a signal handler calls
- * meanwhile keeps nothing.  In guest code that reached the host around the bridge, `inside`, the
- * GIL is that code's to give up. */
-int64_t pb_attached_suspend(void)
-{
-    pb_thread *t = &pb_me;
-    int depth = t->attached;
-    if (depth == 0 || t->inside)
-        return 0;
-    let_go(t);
-    t->attached = 0;
-    t->slot = t->own_slot;
-    let_go_end(t);
-    return depth;
-}
-
-/* The next call takes the GIL and keeps it (pb_lease_taken). */
-void pb_attached_resume(int64_t depth)
-{
-    pb_thread *t = &pb_me;
-    if (depth == 0)
-        return;
-    let_go(t);                              /* of a lease that began meanwhile */
-    t->own_slot = t->slot;
-    t->slot = &t->unused_slot;
-    t->attached = (int)depth;
-    let_go_end(t);
-}
-
-/* A thread that the guest made has to have room for the host's own recursion limit, which
- * the host counts from where it sees the thread first. */
-int pb_stack_left_for_host(void)
-{
-    pb_thread *t = &pb_me;
-    if (t->stack_limit == (char *)UINTPTR_MAX)
-        thread_meet(t);
-    if (t->stack_end == NULL)
-        return 1;
-    return (char *)__builtin_frame_address(0) - t->stack_end
-        > (t->inside ? NEED_HOST : NEED_HOST_FIRST);
-}
-
-int64_t pb_stack_used_by_host(void)
-{
-    return pb_me.stack_top - (char *)__builtin_frame_address(0);
 }

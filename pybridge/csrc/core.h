@@ -4,7 +4,8 @@
  * only those before it:
  *
  *     api       the guest's functions           isolate  loading with hidden host names
- *     attach    thread states, the guest GIL, the stack left
+ *     stack     the stack that is left
+ *     attach, attached   thread states, the guest GIL
  *     frame     argument memory
  *     raised    errors as a tag
  *     vectorcall.h  the fastest call that every guest has
@@ -55,7 +56,7 @@ static inline double pb_double_of(int64_t bits)
 
 extern pb_shared pb_state;
 
-/* ---- attach.c ---- */
+/* ---- attach.c, attached.c ---- */
 
 enum { PB_SPARE_FLOATS = 4 };
 
@@ -73,7 +74,7 @@ typedef struct pb_thread {
     volatile int keep;          /* * it need not drop it at the next detach */
     int ours;                   /* `tstate` was made by PyGILState_Ensure here */
     int attached;               /* * how many pb_attached_begin are open: keeps the GIL */
-    pb_tstate *own_slot, unused_slot;   /* of a thread that is attached: see there */
+    pb_tstate *own_slot, unused_slot;   /* of a thread that is attached: attached.c */
     pb_tstate *slot;            /* * the guest's own word for its current state; in a lease */
     unsigned nested;            /* how many pb_attach_slow ... */
     uint64_t nested_release;    /* ... and a bit for each: drop the GIL again */
@@ -91,8 +92,20 @@ enum { PB_FREE, PB_HELD, PB_CLAIMED /* another thread may be ending the lease */
 extern __thread __attribute__((tls_model("initial-exec"))) pb_thread pb_me;
 
 void pb_attach_prepare(void);               /* before the guest starts */
-void pb_stack_start(void);                  /* after, with the guest GIL */
-void pb_error_start(void);
+void pb_error_start(void);                  /* after, with the guest GIL */
+void pb_thread_meet(pb_thread *t);          /* this thread comes for the first time */
+
+/* ---- stack.c ---- */
+void pb_stack_start(void);                  /* after the guest's start, with its GIL */
+void pb_stack_measure(pb_thread *t);
+/* Lower the guest's own count of C calls to what fits.  With the guest GIL. */
+void pb_stack_limit_calls(pb_thread *t);
+/* Is there stack for host code?  Asked before a step out. */
+int pb_stack_left_for_host(void);
+/* How much of it the host has used, as it counts. */
+int64_t pb_stack_used_by_host(void);
+
+/* ---- attach.c again ---- */
 
 /* The parts of pb_attach and pb_detach that are not inlined (below). */
 void pb_gil_take(pb_thread *t);
@@ -118,10 +131,6 @@ typedef struct pb_outside {
 _Static_assert(sizeof(pb_outside) <= sizeof ((pb_low_call *)0)->outside, "room for it");
 pb_thread *pb_step_out(pb_outside *outside);
 void pb_step_in(pb_thread *t, const pb_outside *outside);
-/* Is there stack for host code?  Asked before a step out. */
-int pb_stack_left_for_host(void);
-/* How much of it the host has used, as it counts. */
-int64_t pb_stack_used_by_host(void);
 
 /* ---- lease.c: keeping the guest GIL between two calls ---- */
 void pb_lease_start(void);                  /* by the main thread, with the guest GIL */

@@ -14,7 +14,7 @@ made of its array and its place in it (`_void`).
 
 from __future__ import annotations
 
-from pybridge import _otherkinds
+from pybridge import _otherkinds, _templates
 from pybridge._core import ffi
 from pybridge._host import hidden, module_dict
 
@@ -231,25 +231,27 @@ class Kinds:
             store=_never,
             unpack=ffi.unpack,
         )
-        text, ctype = _TEXT["integer"], ""
         if name in INTEGERS:
+            kind, text = "integer", _TEXT["integer"]
             ctype, space["LEAST"], space["MOST"] = INTEGERS[name]
             space["CLASS"] = classes[name]
             if name == "uint64" and not swapped:
-                text += _TEXT["uint64"]
+                kind, text = name, text + _TEXT["uint64"]
         elif name == "bytes_":
-            text, ctype = _TEXT["byte" if size == 1 else "bytes"], "uint8_t"
+            kind = "byte" if size == 1 else "bytes"
+            text, ctype = _TEXT[kind], "uint8_t"
             space["new"] = bytes.__new__
         else:
-            text = _TEXT[name]
+            kind, text = name, _TEXT[name]
             ctype = {"float64": "double", "float32": "float", "truth": "uint8_t"}[name]
             space["MOST"] = MOST_FLOAT32
         space["POINTER"] = ffi.typeof(ctype + " *")
         if swapped:
             text, names = _otherkinds.swapped(text, name)
             space.update(names)
+            kind += "-swapped"
         text = text.replace("{late}", " or ".join(f"kind is {n}" for n in late) or "False")
-        exec(compile(text, f"pybridge-kind-{name}.py", "exec"), space)
+        _templates.run(text, f"pybridge-kind-{kind}.py", space)
         return space["load"], space["store"]
 
     def of(self, array: Any, descr: int) -> Kind:

@@ -44,17 +44,22 @@ class Description:
             self.module,
             self.bases,  # as what stands for them on the host; () for `object` alone
             self.metaclass,  # None for `type`
-            self.specials,  # names of special methods, of the class itself
-            self.nones,  # those of them that are None
+            specials,  # names of special methods, of the class itself
+            nones,  # those of them that are None
             self.value,  # name of the value type that it derives from, or ""
-            self.shadows,  # names of that type that it defines anew
-            self.values_own,  # special methods of every object that it has from that type
+            shadows,  # names of that type that it defines anew
+            values_own,  # special methods of every object that it has from that type
             self.builtin,  # name of the class that isinstance sees, None: itself, "": ask
             self.kept,
-            self.abcs,
+            abcs,  # names of abstract classes that it was registered with
             self.fixed,  # its methods never change
             self.watched,  # memory tells if they are what they were
         ) = fields
+        self.specials: list[str] = specials.split()
+        self.nones: list[str] = nones.split()
+        self.shadows: list[str] = shadows.split()
+        self.values_own: list[str] = values_own.split()
+        self.abcs: list[str] = abcs.split()
 
 
 def class_make(d: Description, number: int, proxy: Any) -> Any:
@@ -70,6 +75,7 @@ def class_make(d: Description, number: int, proxy: Any) -> Any:
         "_pybridge_module": d.module,
         "_pybridge_methods": None,
         "_pybridge_state": None,
+        "_pybridge_abcs": d.abcs,
     }
     if d.fixed:
         space["_pybridge_methods"] = _methods.new()
@@ -108,9 +114,15 @@ def class_make(d: Description, number: int, proxy: Any) -> Any:
     except TypeError:  # bases that the host cannot combine, or orders otherwise
         mirror = type.__new__(metaclass, d.name, (Proxy,), space)
     encoders[metaclass] = put_class
+    inherited = [name for b in type.mro(mirror)[1:] for name in _abcs_of(b)]
     for name in d.abcs:
-        _register(mirror, name)
+        if name not in inherited:
+            _register(mirror, name)
     return mirror
+
+
+def _abcs_of(cls: type) -> list[str]:
+    return type.__dict__["__dict__"].__get__(cls).get("_pybridge_abcs", [])  # type: ignore[no-any-return]
 
 
 def _has_buffer(cls: Any) -> bool:

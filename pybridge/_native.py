@@ -281,18 +281,6 @@ def _loop(f: Any, nin: int, types: tuple[str, ...], index: int) -> Any:
     return None if failed else loop
 
 
-class Prepared:
-    """A ufunc's loop of doubles, for calls of the ufunc itself with plain floats:
-    `lib.pb_loop_d{nin}(prepared.loop, ...)` gives the double, or NaN when the general call
-    is due.  Valid while the ufunc lives."""
-
-    __slots__ = ("loop", "nin")
-
-    def __init__(self, loop: Any, nin: int) -> None:
-        self.loop = loop
-        self.nin = nin
-
-
 # Functions of scipy.special whose loops are called without scipy's own look at the
 # floating-point flags, which costs more than they do; the core looks at them.  Beside flags
 # these report errors (scipy.special.seterr) only where the result is NaN, infinite, 0, 1, -1 or
@@ -314,9 +302,9 @@ def _plain_loop(f: Any, name: str, special: Any) -> Any:
     return loop
 
 
-def ufunc_fast(f: Any) -> Prepared | None:
-    """What a proxy of a ufunc may use for a call with float arguments alone; None when it has
-    no loop of doubles to a double.  Once for each ufunc: asks the guest."""
+def loop_of_doubles(f: Any) -> tuple[Any, int] | None:
+    """A ufunc's loop of doubles to a double, for `lib.pb_loop_d{n}`, and how many it takes;
+    None when it has none.  Once for each ufunc: asks the guest."""
     kind, *facts = _guest.call("native_describe", f)
     if kind != "ufunc":
         return None
@@ -327,4 +315,4 @@ def ufunc_fast(f: Any) -> Prepared | None:
     loop = _plain_loop(f, name, special) if nin == 1 else None
     if loop is None:
         loop = _loop(f, nin, types, types.index(text))
-    return None if loop is None else Prepared(loop, nin)
+    return None if loop is None else (loop, nin)

@@ -21,7 +21,7 @@ Threads: as in numpy itself, an array that another thread resizes meanwhile is a
 
 from __future__ import annotations
 
-from pybridge import _hostbuffer
+from pybridge import _hostbuffer, _templates
 from pybridge._core import ffi
 from pybridge._dtypes import INTEGERS, UNSEEN, Kinds
 from pybridge._host import hidden, module_dict, promote
@@ -390,6 +390,6 @@ def methods(
     for name, method in ordinary.items():
         space["ordinary_" + name.strip("_")] = method
     late = " or ".join(f"kind is {n}" for n in INTEGERS if n in classes)
-    exec(compile(_text(late or "False"), "pybridge-ndarray.py", "exec"), space)
+    _templates.run(_text(late or "False"), "pybridge-ndarray.py", space)
     fixed = {"_pybridge_kind": UNSEEN, "_pybridge_matrix": None}
     return {**fixed, **{name: space[name] for name in NEEDED}}

@@ -13,8 +13,7 @@ classes of integers; what differs are constants on the class, so each has traces
 
 from __future__ import annotations
 
-import struct
-
+from pybridge import _templates
 from pybridge._core import ffi
 from pybridge._dtypes import INTEGERS, MOST_FLOAT32
 from pybridge._handle import closed
@@ -289,7 +288,7 @@ def integer_methods(classes: dict[str, Any], ordinary: dict[str, Any]) -> dict[s
     """What the mirrors of numpy's integers get, in place of the `ordinary` methods."""
     space = _space(classes, ordinary)
     late = " or ".join(f"kind is {n}" for n in INTEGERS if n in classes)
-    exec(compile(_integer_text(late), "pybridge-integers.py", "exec"), space)
+    _templates.run(_integer_text(late), "pybridge-integers.py", space)
     return {name: space[name] for name in NEEDED}
 
 
@@ -314,6 +313,8 @@ def float32_constants(weak: bool) -> dict[str, Any]:
 
 def float32_methods(classes: dict[str, Any], ordinary: dict[str, Any]) -> dict[str, Any]:
     """What the mirror of numpy.float32 gets, in place of the `ordinary` methods."""
+    import struct
+
     space = _space(classes, ordinary)
     single = struct.Struct("f")
     space.update(
@@ -323,5 +324,5 @@ def float32_methods(classes: dict[str, Any], ordinary: dict[str, Any]) -> dict[s
         pack=single.pack,
         unpack=single.unpack,
     )
-    exec(compile(_float32_text(), "pybridge-float32.py", "exec"), space)
+    _templates.run(_float32_text(), "pybridge-float32.py", space)
     return {name: space[name] for name in NEEDED_FLOAT32}

@@ -13,7 +13,7 @@ numbers are added and multiplied, when no floating-point flag can rise.
 
 from __future__ import annotations
 
-from pybridge import _guest
+from pybridge import _guest, _templates
 from pybridge._core import ffi
 from pybridge._frame import frame_get, frames
 from pybridge._handle import adopt_late
@@ -182,8 +182,8 @@ def functions(text: str, classes: dict[str, Any], never: Any) -> tuple[Any, Any]
         unpack=ffi.unpack,
         unstruct=struct.unpack,
     )
-    source = _TEXT["date" if name.endswith("64") and rest else name]
-    exec(compile(source, f"pybridge-kind-{name}.py", "exec"), space)
+    kind = "date" if name.endswith("64") and rest else name
+    _templates.run(_TEXT[kind], f"pybridge-kind-{kind}.py", space)
     return space["load"], space["store"]
 
 
@@ -225,7 +225,7 @@ def date_methods(truth: Any, ordinary: dict[str, Any]) -> dict[str, Any]:
     for name in _OPERATORS:
         space["ordinary_" + name] = ordinary[f"__{name}__"]
     text = "".join(_COMPARISON.format(name=n, op=op) for n, op in _OPERATORS.items())
-    exec(compile(text, "pybridge-dates.py", "exec"), space)
+    _templates.run(text, "pybridge-dates.py", space)
     return {"_pybridge_unit": None, **{name: space[name] for name in NEEDED_DATE}}
 
 
@@ -255,7 +255,7 @@ def complex_methods(complex128: Any, float64: Any, ordinary: dict[str, Any]) -> 
         for prefix, left, right in (("", "x", "y"), ("r", "y", "x")):
             filled = body.format(left=left, right=right, op=op)
             texts.append(_COMPLEX.format(name=prefix + name, body=filled))
-    exec(compile("".join(texts), "pybridge-complex.py", "exec"), space)
+    _templates.run("".join(texts), "pybridge-complex.py", space)
     methods = {name: space[name] for name in NEEDED_COMPLEX}
     return {
         **methods,

@@ -15,6 +15,7 @@ Any thread.  Two that need the object of one scalar at once: the first one's sta
 
 from __future__ import annotations
 
+from pybridge import _templates
 from pybridge._core import lib
 from pybridge._dtypes import INTEGERS
 from pybridge._errors import BridgeError
@@ -175,7 +176,7 @@ def float64_methods(classes: dict[str, Any], ordinary: dict[str, Any]) -> dict[s
     for name, method in ordinary.items():
         space["ordinary_" + name.strip("_")] = method
     before = set(space)
-    exec(compile("".join(_texts(late)), "pybridge-scalars.py", "exec"), space)
+    _templates.run("".join(_texts(late)), "pybridge-scalars.py", space)
     before.add("__builtins__")
     return {name: x for name, x in space.items() if name not in before}
 
@@ -227,7 +228,7 @@ def truth_methods(truth: Any, ordinary: dict[str, Any]) -> dict[str, Any]:
     )
     for name, method in ordinary.items():
         space["ordinary_" + name.strip("_")] = method
-    exec(compile("".join(texts), "pybridge-truth.py", "exec"), space)
+    _templates.run("".join(texts), "pybridge-truth.py", space)
     return {"_pybridge_truth": None, **{name: space[name] for name in NEEDED_TRUTH}}
 
 
@@ -250,7 +251,7 @@ def text_methods(own: Any, base: Any, ordinary: dict[str, Any]) -> dict[str, Any
         space["own_" + name] = getattr(base, f"__{name}__")
         space["ordinary_" + name] = ordinary[f"__{name}__"]
     text = "".join(_COMPARED.format(name=name) for name in _COMPARISONS)
-    exec(compile(text, "pybridge-text.py", "exec"), space)
+    _templates.run(text, "pybridge-text.py", space)
     made = {f"__{name}__": space[f"__{name}__"] for name in _COMPARISONS}
     return {**made, "__hash__": base.__hash__, "__len__": base.__len__}
 
@@ -260,7 +261,7 @@ def maker(float64: Any) -> Any:
     space = module_dict()
     space.update(float64=float64, hidden=hidden, new=float.__new__)
     text = "@hidden\ndef made(x):\n    return new(float64, x)\n"
-    exec(compile(text, "pybridge-scalars.py", "exec"), space)
+    _templates.run(text, "pybridge-made.py", space)
     return space["made"]
 
 

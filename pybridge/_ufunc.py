@@ -10,7 +10,7 @@ raises as `numpy.errstate` says.  Any thread.
 
 from __future__ import annotations
 
-from pybridge import _native
+from pybridge import _templates
 from pybridge._core import lib
 from pybridge._host import hidden, module_dict
 from pybridge._proxy import call_handle
@@ -20,9 +20,20 @@ if TYPE_CHECKING:
     from typing import Any
 
 _set = object.__setattr__
-UNUSED = _native.Prepared(None, -1)
-USED_ONCE = _native.Prepared(None, -1)
-NONE = _native.Prepared(None, -1)
+
+
+class Prepared:
+    """A ufunc's loop of doubles: `lib.pb_loop_d{nin}(prepared.loop, ...)` gives the double, or
+    NaN when the general call is due.  Valid while the ufunc lives."""
+
+    __slots__ = ("loop", "nin")
+
+    def __init__(self, loop: Any, nin: int) -> None:
+        self.loop = loop
+        self.nin = nin
+
+
+UNUSED, USED_ONCE, NONE = Prepared(None, -1), Prepared(None, -1), Prepared(None, -1)
 
 _TEXT = """
 @hidden
@@ -64,14 +75,18 @@ def __call__(self, /, *args, **kwargs):
 def methods(ufunc: Any, float64: Any) -> dict[str, Any]:
     """What the mirror of numpy.ufunc gets."""
 
-    def count(self: Any, prepared: _native.Prepared, args: tuple[Any, ...]) -> None:
+    def count(self: Any, prepared: Prepared, args: tuple[Any, ...]) -> None:
         if type(self) is not ufunc or not all(type(x) in (float, float64) for x in args):
             return
         if prepared is UNUSED:
             _set(self, "_pybridge_loop", USED_ONCE)
         else:
+            from pybridge import _native  # and views, and records: 3 ms
+
             _set(self, "_pybridge_loop", NONE)  # also while it is asked for
-            _set(self, "_pybridge_loop", _native.ufunc_fast(self) or NONE)
+            found = _native.loop_of_doubles(self)
+            if found is not None:
+                _set(self, "_pybridge_loop", Prepared(*found))
 
     space = module_dict()  # only its look-ups fold in traces
     space.update(
@@ -87,5 +102,5 @@ def methods(ufunc: Any, float64: Any) -> dict[str, Any]:
         hidden=hidden,
         new=float.__new__,
     )
-    exec(compile(_TEXT, "pybridge-ufunc.py", "exec"), space)
+    _templates.run(_TEXT, "pybridge-ufunc.py", space)
     return {"_pybridge_loop": UNUSED, "__call__": space["__call__"]}

@@ -13,6 +13,7 @@ proxy.  Any thread.
 
 from __future__ import annotations
 
+from pybridge import _templates
 from pybridge._core import ffi
 from pybridge._handle import adopt_from, closed
 from pybridge._host import hidden, module_dict, promote
@@ -123,7 +124,7 @@ def methods(void: Any, ordinary: dict[str, Any]) -> dict[str, Any]:
     )
     for name, method in ordinary.items():
         space["ordinary_" + name.strip("_")] = method
-    exec(compile(_TEXT, "pybridge-void.py", "exec"), space)
+    _templates.run(_TEXT, "pybridge-void.py", space)
     names = ("record", *NEEDED)
     return {"_pybridge_layout": None, **{name: space[name] for name in names}}
 

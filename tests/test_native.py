@@ -395,13 +395,13 @@ def test_native_calls_from_many_threads(np):
 
 
 def test_what_a_proxy_of_a_ufunc_may_use(np, special):
-    prepared = _native.ufunc_fast(np.sqrt)
-    assert (prepared.nin, lib.pb_loop_d1(prepared.loop, 2.0)) == (1, math.sqrt(2.0))
-    assert math.isnan(lib.pb_loop_d1(prepared.loop, -1.0))
-    two = _native.ufunc_fast(special.jv)
-    assert lib.pb_loop_d2(two.loop, 1.0, 0.7) == special.jv(1.0, 0.7)
+    loop, n = _native.loop_of_doubles(np.sqrt)
+    assert (n, lib.pb_loop_d1(loop, 2.0)) == (1, math.sqrt(2.0))
+    assert math.isnan(lib.pb_loop_d1(loop, -1.0))
+    loop, n = _native.loop_of_doubles(special.jv)
+    assert (n, lib.pb_loop_d2(loop, 1.0, 0.7)) == (2, special.jv(1.0, 0.7))
     for f in (np.modf, np.matmul, np.isnan, pybridge.eval("len")):
-        assert _native.ufunc_fast(f) is None
+        assert _native.loop_of_doubles(f) is None
 
 
 def test_a_ufuncs_object_that_is_not_as_described_is_refused(np):

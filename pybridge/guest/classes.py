@@ -13,40 +13,44 @@ _VALUES = (int, float, complex, str, bytes, tuple)
 _CONTAINERS = (list, dict, set, bytearray)
 _HEAP, _IMMUTABLE = 1 << 9, 1 << 8
 _OBJECT_CLASS = object.__dict__["__class__"]
-_ABCS = (
-    "Sequence", "MutableSequence", "ByteString", "Set", "MutableSet", "Mapping",
-    "MutableMapping", "MappingView", "KeysView", "ItemsView", "ValuesView",
-)  # fmt: skip
-_NUMBERS = ("Number", "Complex", "Real", "Rational", "Integral")
+_ABCS = {  # and those below each
+    "Sequence": ("MutableSequence", "ByteString"),
+    "Set": ("MutableSet",),
+    "Mapping": ("MutableMapping",),
+    "MappingView": ("KeysView", "ItemsView", "ValuesView"),
+}
+_NUMBERS = ("Number", "Complex", "Real", "Rational", "Integral")  # each below the one before
 
 
 def describe_class(cls):
-    """What a mirror class is made of: see _Description in pybridge/_mirror.py."""
+    """What a mirror class is made of: see Description in pybridge/_mirrorclass.py.
+
+    Names are one text each, with spaces between them: that crosses ten times as fast."""
     type.__getattribute__(cls, "__name__")  # some of 3.9's own types are made ready only now
     space = type.__dict__["__dict__"].__get__(cls)
     mro = type.__dict__["__mro__"].__get__(cls)
     module, qualname = full_name(cls)
     name = type.__dict__["__name__"].__get__(cls)
-    specials = tuple(k for k in space if k[:2] == "__" and type(k) is str)
-    nones = tuple(k for k in specials if space[k] is None)
+    specials = [k for k in space if k[:2] == "__" and type(k) is str and k.isidentifier()]
+    nones = [k for k in specials if space[k] is None]
     if "__eq__" in space and "__hash__" not in space:
         inherited = _find(mro, "__hash__")
-        specials += ("__hash__",)
+        specials.append("__hash__")
         if inherited is None:
-            nones += ("__hash__",)
+            nones.append("__hash__")
     value = next((b for b in _VALUES if b in mro and b is not cls), None)
     bases = type.__dict__["__bases__"].__get__(cls)
     return (
         name, qualname, module,
         () if bases == (object,) else bases,
         None if type(cls) is type else type(cls),
-        specials, nones,
+        " ".join(specials), " ".join(nones),
         "" if value is None else value.__name__,
-        () if value is None else _shadows(mro, value),
-        () if value is None else _kept_names(mro, value),
+        "" if value is None else " ".join(_shadows(mro, value)),
+        "" if value is None else " ".join(_kept_names(mro, value)),
         _builtin(cls, mro),
         _kept(cls, module, qualname),
-        _abcs(cls),
+        " ".join(_abcs(cls)),
         _fixed(cls, mro),
         _watched(cls, mro),
     )  # fmt: skip
@@ -145,7 +149,7 @@ def _shadows(mro, value):
     names = set()
     for base in mro[: mro.index(value)]:
         names.update(k for k in vars(base) if k in vars(value) and k[:2] != "__")
-    return tuple(names)
+    return names
 
 
 _OF_EVERY_OBJECT = (
@@ -156,11 +160,11 @@ _OF_EVERY_OBJECT = (
 
 def _kept_names(mro, value):
     """The methods of every object that a class has from its value type."""
-    return tuple(
+    return [
         name
         for name in _OF_EVERY_OBJECT
         if next(base for base in mro if name in vars(base)) is value
-    )
+    ]
 
 
 def _builtin(cls, mro):
@@ -185,14 +189,25 @@ def _kept(cls, module, qualname):
 
 
 def _abcs(cls):
-    """The abstract classes that it was registered with, which no method tells."""
+    """The abstract classes that it was registered with, which no method tells; not those that
+    have another of them below."""
     import collections.abc
 
-    found = [n for n in _ABCS if _is(cls, getattr(collections.abc, n, None))]
+    found = []
+    for root, below in _ABCS.items():
+        if _is(cls, getattr(collections.abc, root)):
+            more = [n for n in below if _is(cls, getattr(collections.abc, n, None))]
+            found.extend(more or [root])
     numbers = sys.modules.get("numbers")
     if numbers is not None:
-        found.extend(n for n in _NUMBERS if _is(cls, getattr(numbers, n)))
-    return tuple(found)
+        last = None
+        for name in _NUMBERS:
+            if not _is(cls, getattr(numbers, name)):
+                break
+            last = name
+        if last is not None:
+            found.append(last)
+    return found
 
 
 def _is(cls, abc):

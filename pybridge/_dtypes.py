@@ -154,6 +154,8 @@ def store(address, x):
     kind = type(x)
     if kind is truth:
         x = x._pybridge_truth
+        if x is None:  # the guest made it
+            return False
     elif kind is not bool:
         return False
     cast(POINTER, address)[0] = 1 if x else 0

@@ -37,10 +37,11 @@ def host_class(described: Any) -> Any:
     return made[0]
 
 
-def exception_class(module: str, qualname: str, bases: tuple[Any, ...]) -> Any:
+def exception_class(module: str, qualname: str, bases: tuple[Any, ...], name: str = "") -> Any:
     """The host's class for a guest exception class that is no builtin one: made once, below
     the same bases, so that one with two builtin bases (io.UnsupportedOperation) is caught by
-    either."""
+    either.  `name`: its `__name__`, where that is known to be another (numpy's UFuncTypeError
+    is that of several classes)."""
     own = _of_the_library(module, qualname)
     if own is not None:
         return own
@@ -55,6 +56,8 @@ def exception_class(module: str, qualname: str, bases: tuple[Any, ...]) -> Any:
         except TypeError:  # bases that the host cannot combine
             cls = type(short, bases[:1], space)
         _classes[key] = cls
+    if name and cls.__name__ != name:
+        cls.__name__ = name
     return cls
 
 

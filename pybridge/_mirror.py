@@ -109,7 +109,7 @@ def _class_of(cls: Any) -> Any:
             d = Description(_guest.call("describe_class", cls))
             found = _known(cls)  # describing it may have led to itself
         if found is None and _flags(cls._pybridge_handle) & _IS_EXCEPTION:
-            found = _exception(cls, exception_class(d.module, d.qualname, d.bases))
+            found = _exception(cls, exception_class(d.module, d.qualname, d.bases, d.name))
         if found is None:
             found = _mirrored(cls, d)
     for hook in classified:

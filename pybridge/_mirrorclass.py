@@ -28,7 +28,10 @@ extensions: dict[tuple[str, str], dict[str, Any]] = {}
 # number of a class that has a converter -> the class that its proxies had before
 converted: dict[int, Any] = {}
 _cast, _INTS = ffi.cast, ffi.typeof("int64_t *")
-_AS_BUFFER = 20  # words from the beginning of a type to its tp_as_buffer
+# Words from the beginning of a type to its tp_..., and in that to its sq_item
+_BASICSIZE, _AS_SEQUENCE, _AS_BUFFER, _ITER, _SQ_ITEM = 4, 13, 20, 27, 3
+_LEAST = 16  # bytes of an object
+_dict_of = type.__dict__["__dict__"].__get__
 _metaclasses: dict[Any, type] = {}  # number of a guest metaclass -> its mirror
 MODULE, DOC = Proxy.__dict__["__module__"], GuestAttribute("__doc__")
 _CLASS = GuestAttribute("__class__")
@@ -101,6 +104,8 @@ def class_make(d: Description, number: int, proxy: Any) -> Any:
     bases = tuple([_base(b) for b in d.bases])
     if not any(issubclass(b, Proxy) for b in bases):
         bases = (Proxy, *bases)
+    if not _iterates(proxy) and _has_data(proxy) and _has_items(space, bases):
+        space["__iter__"] = _NOT_ITERABLE
     if value is None and _has_buffer(proxy) and not _is_scalar(d, bases):
         if not any(issubclass(b, Exports) for b in bases):
             bases = (Exports, *bases)
@@ -129,6 +134,64 @@ def _has_buffer(cls: Any) -> bool:
     """Has the guest class a `bf_getbuffer`?  Read from its struct."""
     procs: int = _cast(_INTS, cls._pybridge_handle)[_AS_BUFFER]
     return procs != 0 and _cast(_INTS, procs)[0] != 0
+
+
+def _iterates(cls: Any) -> bool:
+    """Does the guest's `iter` take objects of the class?  C code may give a class items, and
+    so `__getitem__`, for keys alone: numpy's scalars, re.Match."""
+    words = _cast(_INTS, cls._pybridge_handle)
+    sequence: int = words[_AS_SEQUENCE]
+    return words[_ITER] != 0 or (sequence != 0 and _cast(_INTS, sequence)[_SQ_ITEM] != 0)
+
+
+def _has_data(cls: Any) -> bool:
+    """Is there more to its objects than a count and a class?  To numpy.generic is not: that is
+    a base of classes of which some have items."""
+    size: int = _cast(_INTS, cls._pybridge_handle)[_BASICSIZE]
+    return size > _LEAST
+
+
+def _has_items(space: dict[str, Any], bases: tuple[Any, ...]) -> bool:
+    return "__getitem__" in space or any(
+        "__getitem__" in _dict_of(c) for b in bases for c in type.mro(b)
+    )
+
+
+class _Refused(TypeError, AttributeError):
+    """What `iter(x)` raises, and what tells `hasattr(x, "__iter__")` that there is none."""
+
+
+_Refused.__module__, _Refused.__name__, _Refused.__qualname__ = "builtins", *["TypeError"] * 2
+
+
+class _NotIterable:
+    """`__iter__` of classes that the host would iterate by their `__getitem__`, the guest not.
+
+    The host's `iter` and its look-up of attributes both ask it.  (A CPython as host takes the
+    refusal for leave to go by `__getitem__`.)
+    """
+
+    def __get__(self, x: Any, owner: Any = None) -> Any:
+        cls = owner._pybridge_class
+        if x is not None and _iterates(cls):  # a class below has items of its own
+            return lambda: _items(x)
+        module = owner._pybridge_module
+        name = cls.__name__ if module == "builtins" else f"{module}.{cls.__name__}"
+        raise _Refused(f"{name!r} object is not iterable")
+
+
+def _items(x: Any) -> Any:
+    i = 0
+    while True:
+        try:
+            item = x[i]
+        except IndexError:
+            return
+        yield item
+        i += 1
+
+
+_NOT_ITERABLE = _NotIterable()
 
 
 def _is_scalar(d: Description, bases: tuple[Any, ...]) -> bool:

@@ -73,6 +73,7 @@ def test_writing_does_what_numpy_does(np, judge, kind):
         for k, v in (("int8", -3), ("uint64", 2**63), ("int64", 300), ("float32", 0.1),
                      ("float64", 1e300), ("bool", True), ("S2", b"z"))
     ]  # fmt: skip
+    numbers += [np.bool_(True), np.bool_(False), np.int8(-3), np.float32(0.1)]  # the guest's
     for value in (*VALUES, *numbers):
         a, b = content(np, kind), content(np, kind)
         *expected, after = judge["write"](b, 2, value)

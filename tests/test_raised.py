@@ -1146,6 +1146,22 @@ def test_a_guests_exception_class_is_one_that_can_be_raised_and_caught(make):
     assert raised(make("call"), fail_below).args == ("below",)
 
 
+def test_a_guests_exception_class_has_the_name_that_it_was_given():
+    space = {}
+    pybridge.exec(
+        "class Shown(TypeError):\n    pass\n\n"
+        "class _Inner(Shown):\n    pass\n\n"
+        "_Inner.__name__ = 'Shown'\n"  # as numpy's errors of ufuncs
+        "def fail():\n    raise _Inner('no')\n",
+        space,
+    )
+    with pytest.raises(TypeError) as caught:
+        space["fail"]()
+    cls = caught.type
+    assert (cls.__name__, cls.__qualname__) == ("Shown", "_Inner")
+    assert cls.__base__ is space["Shown"] and cls is space["_Inner"]
+
+
 def test_a_hosts_exception_class_can_be_raised_and_caught_by_the_guest(make):
     class Mine(LookupError):
         pass

@@ -24,7 +24,7 @@ from pybridge._locks import locked
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
 _cast = ffi.cast
 _INTS = ffi.typeof("int64_t *")
@@ -272,7 +272,14 @@ def release(proxy: Any) -> None:
             return
         _set(proxy, "_pybridge_handle", 0)
         _clear_word(proxy._pybridge_chunk.address, handle)
+    if handle in remembering:
+        remembering.pop(handle)()
     lib.pb_release_handle(handle)
+
+
+# handle -> what forgets the proxy of it, if that is released: of proxies that upper layers give
+# again without a crossing.  A handle that is another object's by now is forgotten in vain.
+remembering: dict[int, Callable[[], None]] = {}
 
 
 class scope:

@@ -22,7 +22,7 @@ from types import ModuleType
 from pybridge import _guest
 from pybridge._core import ffi, lib
 from pybridge._frame import frame_get
-from pybridge._handle import scope_leave
+from pybridge._handle import remembering, scope_leave
 from pybridge._host import hidden, module_dict, promote
 from pybridge._mirrorclass import extensions
 from pybridge._proxy import Proxy
@@ -55,6 +55,11 @@ class _Remembered:
         self.names = module_dict()
         self.patience = _PATIENCE
         self.version = _OFF
+
+    def forget(self) -> None:
+        """The program released one of these, which the module still has."""
+        self.version = _OFF
+        self.names = module_dict()
 
 
 # By the address of the dict.  Versions are unique in the guest, so an entry whose dict died
@@ -91,6 +96,8 @@ def _read(self: Any, known: _Remembered, name: str) -> Any:
     names = known.names  # before the version: another thread may be changing both
     if known.version == version:
         scope_leave(value)
+        if isinstance(value, Proxy):
+            remembering[value._pybridge_handle] = known.forget
         names[name] = value
     return value
 

@@ -86,6 +86,18 @@ def test_a_later_proxy_of_a_module_shares_what_an_earlier_one_remembered():
     assert second._pybridge_remembered is remembered
 
 
+def test_an_attribute_that_was_released_is_read_again():
+    json = pybridge.import_module("json")
+    for _ in range(3):
+        dumps = json.dumps
+        assert json.dumps([1]) == "[1]"
+        pybridge.release(dumps)
+        with pytest.raises(pybridge.ClosedHandle):
+            dumps([1])
+        assert json.dumps([1]) == "[1]"
+    assert json.loads("[1]") == [1]
+
+
 def test_a_module_that_died_leaves_nothing_behind_for_the_next():
     for i in range(8):
         module = make_module(x=i)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import gc
 
+import children
 import pytest
 
 import pybridge
@@ -334,6 +335,64 @@ def test_a_stream_that_was_consumed_or_fails_is_an_error(pa):
         pybridge.view(space["bad"])
     with pytest.raises(ValueError, match="consumed"):
         pybridge.view(space["used"])
+
+
+def test_a_stream_may_wait_for_the_guests_other_threads():
+    """`getchar` is its get_next: it waits, in C, for what another thread writes."""
+    result = children.run(
+        """
+        import pybridge
+
+        def look(x):
+            try:
+                pybridge.view(x)
+            except ValueError as error:
+                print(error)
+
+        names = {"look": look}
+        pybridge.exec('''
+        import ctypes as c, os, threading, time
+        class Schema(c.Structure):
+            _fields_ = [
+                ("format", c.c_char_p), ("name", c.c_char_p), ("metadata", c.c_char_p),
+                ("flags", c.c_int64), ("n_children", c.c_int64), ("children", c.c_void_p),
+                ("dictionary", c.c_void_p), ("release", c.c_void_p), ("data", c.c_void_p),
+            ]
+        NOTHING = c.CFUNCTYPE(None, c.c_void_p)
+        SCHEMA = c.CFUNCTYPE(c.c_int, c.c_void_p, c.POINTER(Schema))
+        @NOTHING
+        def release(address): pass
+        @SCHEMA
+        def schema(stream, out):
+            out[0] = Schema(b"l", b"", None, 0, 0, None, None, None, None)
+            return 0
+        read, write = os.pipe()
+        os.dup2(read, 0)
+        words = (c.c_void_p * 5)(
+            c.cast(schema, c.c_void_p), c.cast(c.CDLL(None).getchar, c.c_void_p), None,
+            c.cast(release, c.c_void_p), None)
+        new = c.pythonapi.PyCapsule_New
+        new.restype, new.argtypes = c.py_object, (c.c_void_p, c.c_void_p, c.c_void_p)
+        name = c.create_string_buffer(b"arrow_array_stream")
+        class Stream:
+            capsule = new(c.addressof(words), c.addressof(name), None)
+            def __arrow_c_stream__(self, requested=None): return self.capsule
+        class Again:
+            def __arrow_c_stream__(self, requested=None): return Stream.capsule
+        def later():
+            time.sleep(0.3)
+            look(Again())
+            os.write(write, bytes(1))
+        thread = threading.Thread(target=later)
+        '''.replace("        ", ""), names)
+        names["thread"].start()
+        print(list(pybridge.view(names["Stream"]())))
+    """,
+        stacks=False,
+    )  # whose new handlers are looked at, which ends a read
+    assert result.out.splitlines() == [
+        "this Arrow stream was consumed, or is being read, by somebody else", "[]",
+    ]  # fmt: skip
 
 
 # ---- jax ---------------------------------------------------------------------------------

@@ -159,6 +159,43 @@ def test_an_exception_without_the_guests_lock_ends_the_call():
     assert called(lambda x: x + 1, ONE, ("c_double", "c_double", "c_void_p"), 1.0) == 2.0
 
 
+def test_an_exception_without_the_guests_lock_ends_any_crossing():
+    """Also of one whose result is no object."""
+
+    def bad(x):
+        raise LookupError("without the lock")
+
+    low = pybridge.lowlevel(bad, ONE)
+    names = {"address": low.address, "number": low._holder.number}
+    pybridge.exec(
+        "import ctypes\n"
+        "bad = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double, ctypes.c_void_p)(address)\n"
+        "class Asked:\n"
+        "    def asked(self, *args):\n"
+        "        bad(1.0, number)\n"
+        "        return 1\n"
+        "    __len__ = __bool__ = __hash__ = __contains__ = asked\n"
+        "    __setattr__ = __delattr__ = __setitem__ = __delitem__ = asked\n"
+        "class Falsy(Asked):\n"
+        "    def __bool__(self): return self.asked() == 2\n"
+        "class Ended:\n"
+        "    def __iter__(self): return self\n"
+        "    def __next__(self):\n"
+        "        bad(1.0, number)\n"
+        "        raise StopIteration\n",
+        names,
+    )
+    x = names["Asked"]()
+    for use in (
+        len, hash, bool, lambda x: 1 in x, lambda x: setattr(x, "a", 1),
+        lambda x: delattr(x, "a"), lambda x: x.__setitem__(1, 2), lambda x: x.__delitem__(1),
+        lambda x: bool(names["Falsy"]()), lambda x: next(names["Ended"]()),
+    ):  # fmt: skip
+        with pytest.raises(LookupError, match="without the lock"):
+            use(x)
+        assert pybridge.eval("1 + 1") == 2
+
+
 def test_an_exception_on_a_thread_that_is_nobodys_is_reported():
     out = children.run(
         """

@@ -592,3 +592,81 @@ def test_what_a_call_uses_may_be_released_while_it_runs():
                     total = used.method(release_all, *args)
                 assert total == sum(range(1000)) + 1000 * n
     """)
+
+
+def test_what_any_crossing_uses_may_be_released_while_it_runs():
+    """Guest code that lets go of its own references first, so the proxies had the last ones."""
+    result = children.run("""
+        import gc
+        import pybridge
+        names = {}
+        pybridge.exec(
+            "keep = []\\n"
+            "def freed(f):\\n"
+            "    f()\\n"
+            "    keep.append([(i, [i], bytearray(b'\\\\xdd' * 40)) for i in range(2000)])\\n"
+            "class Odd:\\n"
+            "    __slots__ = ('f',)\\n"
+            "    def __init__(self, f): self.f = f\\n"
+            "    def __lt__(self, other):\\n"
+            "        f, self, other = self.f, None, None\\n"
+            "        freed(f)\\n"
+            "        return NotImplemented\\n"
+            "    def __gt__(self, other): return type(self).__name__\\n"
+            "    def __add__(self, other):\\n"
+            "        f, self, other = self.f, None, None\\n"
+            "        freed(f)\\n"
+            "        return NotImplemented\\n"
+            "    @property\\n"
+            "    def gone(self):\\n"
+            "        f, self = self.f, None\\n"
+            "        freed(f)\\n"
+            "        raise AttributeError\\n"
+            "    def __getattr__(self, name): return type(self).__name__\\n"
+            "    def __hash__(self): return 5\\n"
+            "    def __eq__(self, other):\\n"
+            "        f, self, other = self.f, None, None\\n"
+            "        freed(f)\\n"
+            "        return False\\n"
+            "def dictionary(f): return {Odd(f): 1, Odd(f): 2}\\n"
+            "class Number(Odd):\\n"
+            "    __slots__ = ()\\n"
+            "    def __radd__(self, other): return type(self).__name__\\n"
+            "class Listed(list):\\n"
+            "    def __getitem__(self, i):\\n"
+            "        f, self = list.__getitem__(self, 0), None\\n"
+            "        freed(f)\\n"
+            "        return i\\n"
+            "def generated(f):\\n"
+            "    freed(f)\\n"
+            "    yield 1\\n"
+            "    yield 2\\n",
+            names,
+        )
+        Odd, Number = names["Odd"], names["Number"]
+
+        def crossing(use, *makes):
+            used = []
+            def release_all():
+                for x in used:
+                    pybridge.release(x)
+                gc.collect()
+            for _ in range(20):
+                used[:] = [make(release_all) for make in makes]
+                try:
+                    result = use(*used)
+                except (KeyError, TypeError, pybridge.ClosedHandle) as error:
+                    result = type(error).__name__
+            return result
+
+        print(crossing(lambda a, b: a < b, Odd, Odd))
+        print(crossing(lambda a, b: a + b, Odd, Number))
+        print(crossing(lambda a: a.gone, Odd))
+        print(crossing(lambda d, key: d[key], names["dictionary"], Odd))
+        print(crossing(lambda d, key: key in d, names["dictionary"], Odd))
+        print(crossing(lambda x: x[1], lambda f: names["Listed"]([f])))
+        print(crossing(next, names["generated"]))
+    """)
+    lines = result.out.split()
+    assert lines.pop(2) in ("Odd", "ClosedHandle")  # some guests ask the host a second time
+    assert lines == ["Odd", "Number", "KeyError", "False", "1", "1"]

@@ -24,7 +24,10 @@ int64_t pb_buffer_get(pb_frame *f, intptr_t object)
         (void)G.PyErr_NoMemory();
         return crossing_end(t, f, NULL);
     }
-    if (G.PyObject_GetBuffer((pb_obj)object, buffer, FULL_RO) != 0) {
+    pb_dup((pb_obj)object);             /* guest code may run */
+    int failed = G.PyObject_GetBuffer((pb_obj)object, buffer, FULL_RO) != 0;
+    pb_drop((pb_obj)object);
+    if (failed) {
         free(buffer);
         return crossing_end(t, f, NULL);
     }

@@ -2,8 +2,9 @@
  *
  * Calls and attributes: the crossings that programs make most.
  *
- * The callable and the arguments are owned for the length of the call: host code that the
- * guest calls back may release the very proxies that the call was made with.
+ * The callable and the arguments are owned for the length of the call, and so is the object of
+ * every other crossing in which guest code may run: host code that the guest calls back, or
+ * another thread, may release the very proxies that the crossing was made with.
  *
  * A float made for an argument that nobody kept (its count is still 1 after the call) is
  * nobody's but ours: the next call of this thread puts its own number into it, instead of
@@ -188,7 +189,10 @@ int64_t pb_get_attribute(pb_frame *f, intptr_t self, intptr_t name)
     pb_thread *t = crossing_begin(f, self, &word);
     if (t == NULL)
         return word;
-    return crossing_end(t, f, G.PyObject_GetAttr((pb_obj)self, (pb_obj)name));
+    pb_dup((pb_obj)self);
+    pb_obj value = G.PyObject_GetAttr((pb_obj)self, (pb_obj)name);
+    pb_drop((pb_obj)self);
+    return crossing_end(t, f, value);
 }
 
 int64_t pb_set_attribute(pb_frame *f, intptr_t self, intptr_t name)
@@ -197,9 +201,11 @@ int64_t pb_set_attribute(pb_frame *f, intptr_t self, intptr_t name)
     pb_thread *t = crossing_begin(f, self, &word);
     if (t == NULL)
         return word;
+    pb_dup((pb_obj)self);
     pb_obj value = pb_take(f, &at);
     int failed = value == NULL || G.PyObject_SetAttr((pb_obj)self, (pb_obj)name, value) != 0;
     pb_xdrop(value);
+    pb_drop((pb_obj)self);
     return crossing_end_plain(t, f, failed, PB_NONE, 0);
 }
 
@@ -209,7 +215,9 @@ int64_t pb_delete_attribute(pb_frame *f, intptr_t self, intptr_t name)
     pb_thread *t = crossing_begin(f, self, &word);
     if (t == NULL)
         return word;
+    pb_dup((pb_obj)self);
     int failed = G.PyObject_SetAttr((pb_obj)self, (pb_obj)name, NULL) != 0;
+    pb_drop((pb_obj)self);
     return crossing_end_plain(t, f, failed, PB_NONE, 0);
 }
 

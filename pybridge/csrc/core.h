@@ -320,8 +320,6 @@ pb_obj pb_text_make(const char *bytes, int64_t length);
 pb_obj pb_take(const pb_frame *f, int64_t *at);
 /* Likewise at a known depth of nesting. */
 pb_obj pb_take_at(const pb_frame *f, int64_t *at, int depth);
-/* Likewise without a new reference when the cell holds a handle: *owned says which. */
-pb_obj pb_take_borrowed(const pb_frame *f, int64_t *at, int *owned);
 
 /* ---- linked.c ---- */
 extern pb_type *pb_linked_types[3];

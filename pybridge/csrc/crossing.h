@@ -71,7 +71,7 @@ static inline int64_t crossing_end(pb_thread *t, pb_frame *f, pb_obj result /*st
  * interrupt takes its place); `failed`: a guest error is pending. */
 static inline int64_t crossing_end_plain(pb_thread *t, pb_frame *f, int failed, int64_t word, int64_t payload)
 {
-    if (interrupted(t) || (PB_UNLIKELY(f->links_used) && pb_linked_push_all(f) != 0)) {
+    if (low_kept(t) || interrupted(t) || (PB_UNLIKELY(f->links_used) && pb_linked_push_all(f) != 0)) {
         if (!failed && PB_TAG(word) == PB_OBJECT)
             pb_drop((pb_obj)(intptr_t)payload);
         failed = 1;

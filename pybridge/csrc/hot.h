@@ -84,7 +84,7 @@ static inline int hot_call(hot_kind kind, int entry, const number_of *x, int64_t
 /* Which entry point of each kind is this function's, or NOT_HOT. */
 static inline int hot_entry(pb_host_function *function)
 {
-    static int next;
+    static unsigned next;
     if (PB_UNLIKELY(function->calls < HOT_AFTER)) {
         if (++function->calls < HOT_AFTER)
             return NOT_HOT;

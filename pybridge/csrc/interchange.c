@@ -123,6 +123,20 @@ static void array_capsule_end(pb_obj capsule)
     free(a);
 }
 
+/* Whoever makes the stream may wait for other threads of the guest, so it is asked without the GIL:
+ * by a copy, as the standard allows, while the stream itself counts as consumed, so that nobody
+ * else reads it meanwhile.  0, or its error number. */
+static int stream_read(arrow_stream *stream, arrow_schema *s, arrow_array *a)
+{
+    arrow_stream own = *stream;
+    stream->release = NULL;
+    pb_tstate tstate = G.PyEval_SaveThread();
+    int status = a != NULL ? own.get_next(&own, a) : own.get_schema(&own, s);
+    G.PyEval_RestoreThread(tstate);
+    *stream = own;
+    return status;
+}
+
 /* A capsule with the schema of a stream (`next` 0), or with its next array, or None at the
  * end. */
 int64_t pb_arrow_read(pb_frame *f, intptr_t capsule, int next)
@@ -132,6 +146,7 @@ int64_t pb_arrow_read(pb_frame *f, intptr_t capsule, int next)
     pb_thread *t = crossing_begin(f, capsule, &word);
     if (t == NULL)
         return word;
+    pb_dup((pb_obj)capsule);
     arrow_stream *stream = G.PyCapsule_GetPointer((pb_obj)capsule, "arrow_array_stream");
     arrow_schema *s = next ? NULL : calloc(1, sizeof *s);
     arrow_array *a = next ? calloc(1, sizeof *a) : NULL;
@@ -139,10 +154,10 @@ int64_t pb_arrow_read(pb_frame *f, intptr_t capsule, int next)
         if (stream != NULL && s == NULL && a == NULL)
             (void)G.PyErr_NoMemory();
         else if (stream != NULL)
-            G.PyErr_SetString(*G.PyExc_ValueError, "this Arrow stream was consumed by somebody else");
+            G.PyErr_SetString(*G.PyExc_ValueError, "this Arrow stream was consumed, or is being read, by somebody else");
         goto done;
     }
-    if ((next ? stream->get_next(stream, a) : stream->get_schema(stream, s)) != 0) {
+    if (stream_read(stream, s, a) != 0) {
         const char *why = stream->get_last_error(stream);
         if (G.PyErr_Occurred() == NULL)
             G.PyErr_SetString(*G.PyExc_RuntimeError, why != NULL ? why : "an Arrow stream failed");
@@ -163,6 +178,7 @@ done:
         s->release(s);
     free(a);
     free(s);
+    pb_drop((pb_obj)capsule);
     return crossing_end(t, f, out);
 }
 

@@ -26,10 +26,12 @@ int64_t pb_list_get(pb_frame *f, intptr_t self, int64_t index)
             index += G.PyList_Size(list);
         return item_end(t, f, G.PyList_GetItem(list, index));
     }
+    pb_dup(list);
     pb_obj key = G.PyLong_FromLongLong(index), item = NULL;
     if (key != NULL)
         item = G.PyObject_GetItem(list, key);
     pb_xdrop(key);
+    pb_drop(list);
     return crossing_end(t, f, item);
 }
 
@@ -42,11 +44,13 @@ int64_t pb_list_set(pb_frame *f, intptr_t self, int64_t index)
     if (t == NULL)
         return word;
     int failed = 1;
+    pb_dup(list);
     pb_obj item = pb_take(f, &at);
     if (item != NULL && &list->type->head == G.PyList_Type) {
         if (index < 0)
             index += G.PyList_Size(list);
         failed = G.PyList_SetItem(list, index, item) != 0;      /* steals item */
+        pb_drop(list);
         return crossing_end_plain(t, f, failed, PB_NONE, 0);
     }
     if (item != NULL)
@@ -55,6 +59,7 @@ int64_t pb_list_set(pb_frame *f, intptr_t self, int64_t index)
         failed = G.PyObject_SetItem(list, key, item) != 0;
     pb_xdrop(key);
     pb_xdrop(item);
+    pb_drop(list);
     return crossing_end_plain(t, f, failed, PB_NONE, 0);
 }
 
@@ -62,12 +67,12 @@ int64_t pb_list_set(pb_frame *f, intptr_t self, int64_t index)
 int64_t pb_dict_get(pb_frame *f, intptr_t self)
 {
     int64_t word = 0, at = 0;
-    int owned = 0;
     pb_obj dict = (pb_obj)self, item = NULL;
     pb_thread *t = crossing_begin(f, self, &word);
     if (t == NULL)
         return word;
-    pb_obj key = pb_take_borrowed(f, &at, &owned);
+    pb_dup(dict);
+    pb_obj key = pb_take(f, &at);
     if (key != NULL) {
         if (PB_LIKELY(&dict->type->head == G.PyDict_Type)) {
             item = G.PyDict_GetItemWithError(dict, key);        /* borrowed */
@@ -77,7 +82,7 @@ int64_t pb_dict_get(pb_frame *f, intptr_t self)
         if (item == NULL && G.PyErr_Occurred() == NULL)
             item = G.PyObject_GetItem(dict, key);               /* its KeyError, or the subclass's */
     }
-    if (owned)
-        pb_xdrop(key);
+    pb_xdrop(key);
+    pb_drop(dict);
     return crossing_end(t, f, item);
 }

@@ -28,8 +28,9 @@ static void result_begin(pb_frame *f)
     f->text_used = 0;
 }
 
-static int64_t items_end(pb_thread *t, pb_frame *f, int64_t n, int64_t at, int tag)
+static int64_t items_end(pb_thread *t, pb_frame *f, list_iterator *it /*steals*/, int64_t n, int64_t at, int tag)
 {
+    pb_drop(&it->head);
     f->given = at;
     int64_t word = n == 0 ? PB_STOP : PB_WORD(tag, n);
     f->cells[0] = f->base[0] = word;
@@ -52,7 +53,9 @@ int64_t pb_next(pb_frame *f, intptr_t iterator)
         G.PyErr_SetString(*G.PyExc_TypeError, text);
         return crossing_end(t, f, NULL);
     }
+    pb_dup(it);
     pb_obj item = it->type->iternext(it);
+    pb_drop(it);
     if (item == NULL && G.PyErr_Occurred() == NULL)
         return crossing_end_plain(t, f, 0, PB_STOP, 0);
     return crossing_end(t, f, item);                /* StopIteration with a value included */
@@ -98,7 +101,7 @@ int64_t pb_fetch(pb_frame *f, intptr_t iterator, int64_t seen, int64_t most)
     pb_thread *t = crossing_begin(f, iterator, &word);
     if (t == NULL)
         return word;
-    list_iterator *it = (list_iterator *)iterator;
+    list_iterator *it = (list_iterator *)(void *)pb_dup((pb_obj)iterator);
     if (it->list != NULL)
         it->index += seen;
     result_begin(f);
@@ -107,18 +110,19 @@ int64_t pb_fetch(pb_frame *f, intptr_t iterator, int64_t seen, int64_t most)
         if (type == G.PyFloat_Type || type == G.PyLong_Type)
             n = numbers_fetch(f, it->list, it->index, most, type);
         if (n >= NUMBERS_WORTH)
-            return items_end(t, f, n, 1, type == G.PyFloat_Type ? PB_FLOATS : PB_INTS);
+            return items_end(t, f, it, n, 1, type == G.PyFloat_Type ? PB_FLOATS : PB_INTS);
         n = 0;
     }
     while (n < most && n < ITEMS && it->list != NULL && it->index + n < G.PyList_Size(it->list)) {
         pb_obj item = pb_dup(G.PyList_GetItem(it->list, it->index + n));
         if (pb_give(f, &at, item) != 0) {           /* steals item */
             pb_ungive(f, 1, at);
+            pb_drop(&it->head);
             return crossing_end(t, f, NULL);
         }
         n++;
     }
     if (n == 0 && most > 0)
         pb_xdrop(it->head.type->iternext(&it->head));   /* lets the iterator know its end */
-    return items_end(t, f, n, at, PB_TUPLE);
+    return items_end(t, f, it, n, at, PB_TUPLE);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Operators: one function pointer each, in the order of the enum in host.h (ORDER OPS).
+ * Operators: one function pointer each, in the order of the enum in host.h (ORDER OPS).  Operands
+ * are owned meanwhile: see call.c.
  */
 #include "crossing.h"
 
@@ -50,32 +51,40 @@ static pb_obj operate(int64_t operation, pb_obj self /*borrowed*/, pb_obj other 
 
 static int64_t operate_unary(pb_frame *f, int64_t operation, pb_thread *t, pb_obj self)
 {
-    int64_t n;
+    int64_t n = 0;
+    pb_obj out = NULL;
+    pb_dup(self);
     switch (operation) {
     case PB_LEN:
         n = G.PyObject_Size(self);
-        return crossing_end_plain(t, f, n < 0, PB_INT, n);
+        break;
     case PB_HASH:
         n = G.PyObject_Hash(self);
-        return crossing_end_plain(t, f, n == -1, PB_INT, n);
+        break;
     case PB_TRUTH:
         n = G.PyObject_IsTrue(self);
-        return crossing_end_plain(t, f, n < 0, n ? PB_TRUE : PB_FALSE, 0);
-    case PB_ITER: {
-        pb_obj iterator = G.PyObject_GetIter(self);
-        if (iterator != NULL && pb_fetchable(iterator))
-            return crossing_end_plain(t, f, 0, PB_WORD(PB_OBJECT, PB_LIST_ITERATOR), (int64_t)(intptr_t)iterator);
-        return crossing_end(t, f, iterator);
-    }
+        break;
+    case PB_ITER:
+        out = G.PyObject_GetIter(self);
+        break;
     default:
-        return crossing_end(t, f, (*(unary *)(void *)((char *)&G + functions[operation]))(self));
+        out = (*(unary *)(void *)((char *)&G + functions[operation]))(self);
     }
+    pb_drop(self);
+    if (operation == PB_LEN || operation == PB_HASH)
+        return crossing_end_plain(t, f, n == -1, PB_INT, n);
+    if (operation == PB_TRUTH)
+        return crossing_end_plain(t, f, n < 0, n ? PB_TRUE : PB_FALSE, 0);
+    if (operation == PB_ITER && out != NULL && pb_fetchable(out))
+        return crossing_end_plain(t, f, 0, PB_WORD(PB_OBJECT, PB_LIST_ITERATOR), (int64_t)(intptr_t)out);
+    return crossing_end(t, f, out);
 }
 
 static int64_t operate_item(pb_frame *f, int64_t operation, pb_thread *t, pb_obj self)
 {
     int64_t at = 0, word = PB_NONE;
     int status = -1;
+    pb_dup(self);
     pb_obj value = NULL, key = pb_take(f, &at);
     if (key == NULL)
         goto done;
@@ -95,18 +104,19 @@ static int64_t operate_item(pb_frame *f, int64_t operation, pb_thread *t, pb_obj
 done:
     pb_xdrop(value);
     pb_xdrop(key);
+    pb_drop(self);
     return crossing_end_plain(t, f, status < 0, word, 0);
 }
 
 static int64_t operate_binary(pb_frame *f, int64_t operation, pb_thread *t, pb_obj self, int reflected)
 {
     int64_t at = 0;
-    int owned = 0;
-    pb_obj out = NULL, other = pb_take_borrowed(f, &at, &owned);
+    pb_dup(self);
+    pb_obj out = NULL, other = pb_take(f, &at);
     if (other != NULL)
         out = reflected ? operate(operation, other, self, f, &at) : operate(operation, self, other, f, &at);
-    if (owned)
-        pb_xdrop(other);
+    pb_xdrop(other);
+    pb_drop(self);
     return crossing_end(t, f, out);
 }
 

@@ -28,7 +28,7 @@ static unsigned char ready[KINDS][POOL];
 
 static int entry_of(pb_host_function *function)
 {
-    static int next;
+    static unsigned next;
     if (PB_UNLIKELY(function->points_entry == 0))
         function->points_entry = (short)(1 + next++ % POOL);
     return function->points_entry - 1;

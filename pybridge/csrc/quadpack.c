@@ -84,11 +84,13 @@ static int rule_read(pb_rule *r, pb_rule_kind kind, pb_obj args /*borrowed*/)
     r->few[1] = b;
     switch (kind) {
     case PB_RULE_INFINITE:
+        if (b != 1.0 && b != -1.0 && b != 2.0)
+            return 0;
         r->bound = a;
         r->infinite = (int)b;
         r->few[0] = 0.0;
         r->few[1] = 1.0;
-        return b == 1.0 || b == -1.0 || b == 2.0;
+        return 1;
     case PB_RULE_CYCLES:
         if (b == 0.0 || fabs(b) > 1e9)
             return 0;

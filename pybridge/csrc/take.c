@@ -194,13 +194,3 @@ pb_obj pb_take(const pb_frame *f, int64_t *at)
 {
     return take(f, at, 0);
 }
-
-pb_obj pb_take_borrowed(const pb_frame *f, int64_t *at, int *owned)
-{
-    const int64_t *c = f->cells + 2 * *at;
-    *owned = c[0] != PB_OBJECT || c[1] == 0;
-    if (*owned)
-        return take(f, at, 0);
-    *at += 1;
-    return (pb_obj)(intptr_t)c[1];
-}

@@ -37,6 +37,12 @@ MOST_FLOAT32 = 3.4028234663852886e38
 _KINDS_AT_MOST = 5000  # each keeps a dtype; programs that make more have no use for them
 
 
+def is_whole(classes: dict[str, Any]) -> str:
+    """The condition, as text, that the class `kind` is one of numpy's integers, or its bool,
+    whose number is `_pybridge_plain`."""
+    return " or ".join(f"kind is {n}" for n in (*INTEGERS, "truth") if n in classes) or "False"
+
+
 class Kind:
     """`descr`: the address of the dtype, 0 for none.  `load(address)`: the element there, or
     None for no such function; `store(address, x)`: did it write `x`?
@@ -215,7 +221,6 @@ class Kinds:
     def _functions(self, name: str, size: int = 0, swapped: bool = False) -> tuple[Any, Any]:
         space = module_dict()  # only its look-ups fold in traces
         classes = self._classes
-        late = [n for n in INTEGERS if n in classes]
         space.update(
             {n: classes[n] for n in classes},
             __name__=__name__,
@@ -252,7 +257,7 @@ class Kinds:
             text, names = _otherkinds.swapped(text, name)
             space.update(names)
             kind += "-swapped"
-        text = text.replace("{late}", " or ".join(f"kind is {n}" for n in late) or "False")
+        text = text.replace("{late}", is_whole(classes))
         _templates.run(text, f"pybridge-kind-{kind}.py", space)
         return space["load"], space["store"]
 

@@ -48,7 +48,12 @@ def get_attribute(self: Any, name: str) -> Any:
 
 def _look_up(self: Any, methods: Any, name: str) -> Any:
     found = _guest.call("method_of", self, name)
-    methods[str(name)] = method = _NONE if found is None else _method(name, *found)
+    method = _NONE
+    if found is not None:
+        method, quick = _method(name, *found), _quick.get((type(self), name))
+        if quick is not None:
+            method = _shortened(method, name, quick)
+    methods[str(name)] = method
     return method
 
 
@@ -77,14 +82,29 @@ def _method(name: str, guest: Any, doc: Any) -> Any:
     return method
 
 
-def shorten(x: Any, name: str, quick: Any) -> Any:
-    """Have `quick(self)` asked first when the method is called without arguments, for objects
-    of the class of `x`; it gives None for what it does not know.  Gives what undoes this."""
-    methods = type(x)._pybridge_methods
-    ordinary = _NONE if methods is None else methods.get(name) or _look_up(x, methods, name)
-    if ordinary is _NONE:
-        return lambda: None
+_quick: dict[tuple[type, str], Any] = {}
 
+
+def shorten(cls: Any, name: str, quick: Any) -> Any:
+    """Have `quick(self)` asked first when the method is called without arguments, for objects
+    of the mirror class; it gives None for what it does not know.  Gives what undoes this."""
+
+    def undo() -> None:
+        _quick.pop((cls, name), None)
+        _forget(cls, name)
+
+    _quick[cls, name] = quick
+    _forget(cls, name)
+    return undo
+
+
+def _forget(cls: Any, name: str) -> None:
+    methods = type.__getattribute__(cls, "_pybridge_methods")
+    if methods is not None:
+        methods.pop(name, None)
+
+
+def _shortened(ordinary: Any, name: str, quick: Any) -> Any:
     @hidden
     def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if not args and not kwargs:
@@ -96,8 +116,7 @@ def shorten(x: Any, name: str, quick: Any) -> Any:
     method.__name__ = method.__qualname__ = name
     method.__doc__ = ordinary.__doc__
     method.__wrapped__ = ordinary.__wrapped__  # type: ignore[attr-defined]
-    methods[name] = method
-    return lambda: methods.__setitem__(name, ordinary)
+    return method
 
 
 def new() -> Any:
@@ -115,5 +134,5 @@ def guest_method(x: Any) -> Any:
 
 _METHOD_CODES = [
     next(c for c in maker.__code__.co_consts if getattr(c, "co_name", "") == "method")
-    for maker in (_method, shorten)
+    for maker in (_method, _shortened)
 ]

@@ -14,11 +14,11 @@ classes of integers; what differs are constants on the class, so each has traces
 from __future__ import annotations
 
 from pybridge import _templates
-from pybridge._core import ffi
-from pybridge._dtypes import INTEGERS, MOST_FLOAT32
+from pybridge._core import ffi, lib
+from pybridge._dtypes import INTEGERS, MOST_FLOAT32, is_whole
 from pybridge._handle import closed
 from pybridge._host import hidden, module_dict
-from pybridge._scalars import LEAST, MOST, PRODUCT, QUOTIENT, SUM
+from pybridge._scalars import FORMAT, LEAST, MOST, PRODUCT, QUOTIENT, SUM, with_modulus
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -46,11 +46,13 @@ _ARITHMETIC = {
     "rshift": (">>", "", "0 <= {right} < result._pybridge_bits"),
 }
 _COMPARISONS = {"lt": "<", "le": "<=", "eq": "==", "ne": "!=", "gt": ">", "ge": ">="}
-_CONVERSIONS = ("neg", "pos", "abs", "invert", "bool", "int", "float", "index", "hash")
+_CONVERSIONS = (
+    "neg", "pos", "abs", "invert", "bool", "int", "float", "index", "hash", "str", "format",
+)  # fmt: skip
 
 _OPERANDS = """
 @hidden
-def __{name}__(self, other{more}):
+def __{name}__(self, other):
     kind = type(other)
     if kind is int:
         if not self._pybridge_least <= other <= self._pybridge_most:
@@ -74,6 +76,14 @@ _RESULT = """if result is not None and {condition}:
             z = create(result)
             set(z, "_pybridge_plain", r)
             return z"""
+_BOTH = """if result is not None and {right} != 0:
+        q, r = divmod({left}, {right})
+        if result._pybridge_least <= q <= result._pybridge_most:
+            first = create(result)
+            set(first, "_pybridge_plain", q)
+            second = create(result)
+            set(second, "_pybridge_plain", r)
+            return first, second"""
 _QUOTIENT = """if {right} != 0:
         return new(float64, float({left}) / float({right}))"""
 _COMPARISON = """if result is not None:
@@ -122,6 +132,9 @@ _RESULT32 = """if {condition}:
             z = create(float32)
             set(z, "_pybridge_plain", rounded(r))
             return z"""
+_POWER32 = """r = power({left}, {right})
+    if LEAST < r <= MOST or -MOST <= r < -LEAST or r == 0.0 and {left} == 0.0:
+        return made(r)"""
 _COMPARISON32 = """if x == x and y == y:
         r = create(truth)
         set(r, "_pybridge_truth", x {op} y)
@@ -169,13 +182,14 @@ def __int__(self):
 """
 
 NEEDED = (
-    *(f"__{r}{name}__" for name in (*_ARITHMETIC, "truediv") for r in ("", "r")),
+    *(f"__{r}{name}__" for name in (*_ARITHMETIC, "truediv", "divmod") for r in ("", "r")),
     *(f"__{name}__" for name in (*_COMPARISONS, *_CONVERSIONS)),
 )
 NEEDED_FLOAT32 = (
-    *(f"__{r}{name}__" for name in ("add", "sub", "mul", "truediv") for r in ("", "r")),
+    *(f"__{r}{name}__" for name in ("add", "sub", "mul", "truediv", "pow") for r in ("", "r")),
     *(f"__{name}__" for name in _COMPARISONS),
-    *("__neg__", "__pos__", "__abs__", "__bool__", "__float__", "__hash__", "__int__"),
+    *("__neg__", "__pos__", "__abs__", "__bool__", "__float__", "__format__", "__hash__"),
+    "__int__",
 )
 
 
@@ -204,31 +218,23 @@ def _with_floats(body: str, name: str, fields: dict[str, str]) -> str:
 
 def _integer_text(late: str) -> str:
     texts = []
-    for name, (op, floats, condition) in _ARITHMETIC.items():
+    for name, (op, met, condition) in _ARITHMETIC.items():
         for r, left, right in (("", "x", "y"), ("r", "y", "x")):
             full, fields = r + name, {"left": left, "right": right, "op": op}
             body = _RESULT.format(condition=condition.format(**fields), **fields)
-            more = ", mod=None" if name == "pow" else ""
-            text = _OPERANDS.format(
-                name=full,
-                more=more,
-                late=late,
-                body=body,
-                floats=_with_floats(floats, full, fields),
-            )
-            if more:
-                general = f"return ordinary_{full}(self, other, mod)"
-                text = text.replace(
-                    "    kind =", f"    if mod is not None:\n        {general}\n    kind =", 1
-                )
-            texts.append(text)
+            floats = _with_floats(met, full, fields)
+            text = _OPERANDS.format(name=full, late=late, body=body, floats=floats)
+            texts.append(with_modulus(text, full) if name == "pow" else text)
     for r, left, right in (("", "x", "y"), ("r", "y", "x")):
         full, fields = r + "truediv", {"left": left, "right": right, "op": "/"}
         body, floats = _QUOTIENT.format(**fields), _with_floats(QUOTIENT, full, fields)
-        texts.append(_OPERANDS.format(name=full, more="", late=late, body=body, floats=floats))
+        texts.append(_OPERANDS.format(name=full, late=late, body=body, floats=floats))
+        full = r + "divmod"
+        body, floats = _BOTH.format(**fields), _ORDINARY.format(name=full)
+        texts.append(_OPERANDS.format(name=full, late=late, body=body, floats=floats))
     for name, op in _COMPARISONS.items():
         body, floats = _COMPARISON.format(op=op), _COMPARED.format(op=op)
-        texts.append(_OPERANDS.format(name=name, more="", late=late, body=body, floats=floats))
+        texts.append(_OPERANDS.format(name=name, late=late, body=body, floats=floats))
     for name, value in (("neg", "-"), ("pos", ""), ("invert", "~")):
         value += "self._pybridge_plain"
         texts.append(_UNARY.format(name=f"__{name}__", ordinary=name, value=value))
@@ -240,13 +246,15 @@ def _integer_text(late: str) -> str:
         ("float", "float(self._pybridge_plain)"),
         ("index", "self._pybridge_plain"),
         ("hash", "hash(self._pybridge_plain)"),
+        ("str", "str(self._pybridge_plain)"),
     ):
         texts.append(_PLAIN.format(name=name, value=value))
+    texts.append(FORMAT.format(value="self._pybridge_plain"))
     return "".join(texts)
 
 
 def _float32_text() -> str:
-    texts = [_UNARY32]
+    texts = [_UNARY32, FORMAT.format(value="self._pybridge_plain")]
     for name, op in (("add", "+"), ("sub", "-"), ("mul", "*"), ("truediv", "/")):
         for r, left, right, floats in (
             ("", "x", "y", f"return new(float64, self._pybridge_plain) {op} other"),
@@ -259,6 +267,12 @@ def _float32_text() -> str:
                 left=left, right=right, op=op, zero=zero, condition=condition
             )
             texts.append(_FLOAT32.format(name=r + name, floats=floats, body=body))
+    for r, left, right in (("", "x", "y"), ("r", "y", "x")):
+        x, y = "new(float64, self._pybridge_plain)", "other"
+        floats = f"return {x} ** {y}" if left == "x" else f"return {y} ** {x}"
+        body = _POWER32.format(left=left, right=right)
+        text = _FLOAT32.format(name=r + "pow", floats=floats, body=body)
+        texts.append(with_modulus(text, r + "pow"))
     for name, op in _COMPARISONS.items():
         floats = f"return new(float64, self._pybridge_plain) {op} other"
         body = _COMPARISON32.format(op=op)
@@ -287,7 +301,7 @@ def _space(classes: dict[str, Any], ordinary: dict[str, Any]) -> Any:
 def integer_methods(classes: dict[str, Any], ordinary: dict[str, Any]) -> dict[str, Any]:
     """What the mirrors of numpy's integers get, in place of the `ordinary` methods."""
     space = _space(classes, ordinary)
-    late = " or ".join(f"kind is {n}" for n in INTEGERS if n in classes)
+    late = is_whole(classes)
     _templates.run(_integer_text(late), "pybridge-integers.py", space)
     return {name: space[name] for name in NEEDED}
 
@@ -302,7 +316,10 @@ def constants(name: str, results: dict[str, Any]) -> dict[str, Any]:
         "_pybridge_most": most,
         "_pybridge_plain": Value(ctype),
         "_pybridge_with": f"_pybridge_with_{name}",
-        **{f"_pybridge_with_{other}": results.get(other) for other in ("int", *INTEGERS)},
+        **{
+            f"_pybridge_with_{other}": results.get(other)
+            for other in ("int", "truth", *INTEGERS)
+        },
     }
 
 
@@ -322,6 +339,7 @@ def float32_methods(classes: dict[str, Any], ordinary: dict[str, Any]) -> dict[s
         LEAST=1.1754943508222875e-38,
         MOST=MOST_FLOAT32,
         pack=single.pack,
+        power=lib.pb_pow32,
         unpack=single.unpack,
     )
     _templates.run(_float32_text(), "pybridge-float32.py", space)

@@ -146,8 +146,11 @@ def _install() -> None:
     classes = {name: c[name] for name in _NAMES[3:]}
     _add_numbers(classes, samples, weak, results)
     _add(c["float64"], _scalars.float64_methods(classes, _had(c["float64"], _scalars.NEEDED)))
+    _shorten(c["float64"], "item", float.__float__)
     truth, text, void, ndarray = c["truth"], c["bytes_"], c["void"], c["ndarray"]
-    _add(truth, _scalars.truth_methods(truth, _had(truth, _scalars.NEEDED_TRUTH)))
+    had = _had(truth, _scalars.NEEDED_TRUTH)
+    _add(truth, _scalars.truth_methods(truth, classes, lambda: _use_numbers(classes), had))
+    _shorten(truth, "item", bool)
     for own, base in ((text, bytes), (c["str_"], str)):
         _add(own, _scalars.text_methods(own, base, _had(own, _scalars.NEEDED_TEXT)))
     for date in (c["datetime64"], c["timedelta64"]):
@@ -170,7 +173,7 @@ def _install() -> None:
     doubles = dict(dtypes)["float64"]
     _add(ndarray, _ndarray.methods(classes, kinds, record, doubles, ordinary))
     _add(ndarray, _hostnumpy.methods(_get(ndarray, "__getattr__")))
-    _undo.append(_methods.shorten(array, "tolist", _bulk.lister(dtypes)))
+    _shorten(ndarray, "tolist", _bulk.lister(dtypes))
     _add(c["ufunc"], _ufunc.methods(c["ufunc"], c["float64"]))
     number = _get(c["float64"], "_pybridge_number")
     decoders[number] = late.float_made = _scalars.maker(c["float64"])
@@ -197,6 +200,7 @@ def _add_numbers(
     for name in INTEGERS:
         if name in classes:
             found = {b: classes.get(c) for a, b, c in results if a == name and c in INTEGERS}
+            found["truth"] = classes[name]
             _add(classes[name], _numbers.constants(name, found))
     if "float32" in classes:
         _add(classes["float32"], _numbers.float32_constants(weak))
@@ -216,10 +220,16 @@ def _use_numbers(classes: dict[str, Any]) -> None:
         methods = _numbers.integer_methods(classes, _had(integers[0], _numbers.NEEDED))
         for cls in integers:
             _add(cls, methods)
+            _shorten(cls, "item", _plain)
         if "float32" in classes:
             cls = classes["float32"]
             ordinary = _had(cls, _numbers.NEEDED_FLOAT32)
             _add(cls, _numbers.float32_methods(classes, ordinary))
+            _shorten(cls, "item", _plain)
+
+
+def _shorten(cls: Any, name: str, quick: Any) -> None:
+    _undo.append(_methods.shorten(cls, name, quick))
 
 
 def _add(cls: Any, methods: dict[str, Any]) -> None:

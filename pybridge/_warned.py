@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 _registries: dict[str, dict[Any, Any]] = {}  # by guest module, as __warningregistry__
+# By module, the number of the filters with which its registry was last written to: the standard
+# module empties a registry when the filters have changed since.
+_shown: dict[str, int] = {}
 _seen: list[Any] = [None, 0, None, 0]  # the filters as they were, and their number
 
 
@@ -35,6 +38,19 @@ def _token() -> int:
     return _seen[3]  # type: ignore[no-any-return]
 
 
+def _wanted(
+    category: Any, text: str, filename: str | None, lineno: int, module: str | None
+) -> bool:
+    """Would the host show it?"""
+    if type(category) is not type:  # no class that the host takes for its own
+        return True
+    filename, lineno, module, registry = _place(filename, lineno, module)
+    key = text, category, lineno
+    if key in registry and _shown.get(module) == _token():
+        return not registry[key]
+    return _action(text, category, lineno, module) != "ignore"
+
+
 def _show(
     message: Any, text: str, filename: str | None, lineno: int, module: str | None
 ) -> bool:
@@ -43,14 +59,21 @@ def _show(
 
     warning: Any = to_host(message)
     category = type(warning)
-    if filename is not None and module is not None:
-        registry = _registries.setdefault(module, {})
-    else:
-        filename, lineno, module, registry = _caller()
+    filename, lineno, module, registry = _place(filename, lineno, module)
     if _action(text, category, lineno, module) == "ignore":
         return True
     warnings.warn_explicit(warning, category, filename, lineno, module, registry)
+    _shown[module] = _token()
     return bool(registry.get((text, category, lineno)))
+
+
+def _place(
+    filename: str | None, lineno: int, module: str | None
+) -> tuple[str, int, str, dict[Any, Any]]:
+    """What the warning is about, and that module's registry of those that were shown."""
+    if filename is not None and module is not None:
+        return filename, lineno, module, _registries.setdefault(module, {})
+    return _caller()
 
 
 def _caller() -> tuple[str, int, str, dict[Any, Any]]:
@@ -88,4 +111,5 @@ def _matches(pattern: Any, text: str) -> bool:
 
 def set_up() -> None:
     """Right after the start."""
-    _guest.call("warned.route", _show, _token, _guest.support("own_files"))
+    own_files, back = _guest.support("own_files"), _guest.support("frames.guest_back")
+    _guest.call("warned.route", _show, _wanted, _token, own_files, back)

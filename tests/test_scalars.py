@@ -18,7 +18,11 @@ from scalars import comparable, is_late, outcome
 import pybridge
 from pybridge import _release
 
-OPERATIONS = ["add", "sub", "mul", "truediv", "lt", "le", "eq", "ne", "gt", "ge"]
+OPERATOR = {**vars(operator), "divmod": divmod}
+OPERATIONS = [
+    "add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "lt", "le", "eq", "ne",
+    "gt", "ge",
+]  # fmt: skip
 TINY = 2.2250738585072014e-308
 DOUBLES = [
     0.0, -0.0, 1.0, -1.0, 0.1, 3.0, 1e300, -1e300, 1e-300, 5e-324, -5e-324, TINY, -TINY, 1e-160,
@@ -27,6 +31,8 @@ DOUBLES = [
 OTHERS = [*DOUBLES, 0, 1, -7, 2**53, 2**53 + 1, -(2**53) - 1, 2**64, 10**400, True, None]
 
 JUDGE = """
+operator.divmod = divmod
+
 def judge(name, x, y, left):
     x = numpy.float64(x)
     f = getattr(operator, name)
@@ -50,7 +56,7 @@ def lazy(np, x):
 @pytest.mark.parametrize("actions", ["warn", "raise", "ignore"])
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_gives_what_numpy_gives(np, judge, name, actions):
-    f = getattr(operator, name)
+    f = OPERATOR[name]
     before = np.seterr(all=actions)
     try:
         for x in DOUBLES:
@@ -77,7 +83,7 @@ def test_an_operation_gives_what_numpy_gives(np, judge, name, actions):
     left=st.booleans(),
 )
 def test_any_operation_gives_what_numpy_gives(np, judge, name, x, y, left):
-    f = getattr(operator, name)
+    f = OPERATOR[name]
     z = lazy(np, x)
     assert outcome(lambda: f(z, y) if left else f(y, z)) == judge["judge"](name, x, y, left)
 

@@ -13,6 +13,8 @@ import children
 import pytest
 
 import pybridge
+from pybridge import _warned
+from pybridge._raised import to_host
 
 SOURCE = """
 import warnings
@@ -141,6 +143,20 @@ def test_by_default_once_for_each_line(code):
         for _ in range(3):
             code.warn("default")
     assert len(log) == 1
+
+
+def test_a_warning_that_was_shown_does_not_cross_again(code, monkeypatch):
+    crossed = []
+    monkeypatch.setattr(_warned, "to_host", lambda x: crossed.append(x) or to_host(x))
+    seen = []
+    with warnings.catch_warnings(record=True) as log:
+        warnings.simplefilter("default")
+        for i in range(6):
+            if i == 3:
+                warnings.filterwarnings("always", "another")  # the registry is emptied by that
+            code.deprecated()
+            seen.append((len(log), len(crossed)))
+    assert seen == [(1, 1)] * 3 + [(2, 2)] * 3
 
 
 def test_the_guests_own_handling_stays_the_guests(code):

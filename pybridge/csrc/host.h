@@ -262,6 +262,7 @@ typedef struct pb_complex64 { float real, imag; } pb_complex64;
 typedef struct pb_complex128 { double real, imag; } pb_complex128;
 /* The C library's: what numpy's scalars use.  PyPy's own differs in the last bit. */
 double pb_pow(double x, double y);
+float pb_pow32(float x, float y);
 /* 0, or -1: it is not the object that the numbers describe. */
 int pb_loop_find(intptr_t ufunc, int nin, int nout, int ntypes, const char *types, int index, pb_loop *out);
 /* The loop of a C function double(double) of scipy.special, one of those that _native.py names. */

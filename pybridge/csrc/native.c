@@ -47,6 +47,11 @@ double pb_pow(double x, double y)
     return pow(x, y);
 }
 
+float pb_pow32(float x, float y)
+{
+    return powf(x, y);
+}
+
 int pb_loop_find(intptr_t ufunc, int nin, int nout, int ntypes, const char *types, int index, pb_loop *out)
 {
     const ufunc_object *u = (const ufunc_object *)ufunc;

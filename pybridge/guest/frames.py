@@ -19,6 +19,7 @@ import types
 _real_getframe = sys._getframe
 _real_modulename = getattr(sys, "_getframemodulename", None)  # from 3.12 on
 _real_back = types.FrameType.__dict__["f_back"].__get__
+guest_back = _real_back  # without the frames of the host
 _ABSENT = object()
 _state = {"ask": None}
 

@@ -21,12 +21,13 @@ from _weakref import ref as _ref
 from pybridge import _guest, _layout, _release, _runtime
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
+from pybridge._extent import c_strides
 from pybridge._frame import frame_get, frames
 from pybridge._handle import Handle
 from pybridge._locks import locked
 from pybridge._tags import INT
 from pybridge._take import take
-from pybridge._view import View, c_strides, class_for
+from pybridge._view import View, class_for
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ def view(x: Any) -> View:
     bytearray, memoryview, ctypes structures, ...  Elements are read and written as plain host
     values, records through the attributes of a `Record`.  While the view lives, the guest
     object does too and cannot be resized; `release()` or a `with` block end it at once.  Any
-    thread.
+    thread.  (numpy's `a.resize(shape, refcheck=False)` resizes all the same: a view of `a` must
+    not be used after it, just as a memoryview.)
 
     Of what has no buffer: a tensor with `__dlpack__` in this processor's memory (torch), which
     is read-only where its library says so (since DLPack 1.0);
@@ -167,8 +169,8 @@ def view(x: Any) -> View:
             pin = _Pin(known._pin.hold)
             if pin.handle:  # another thread may have released `known` meanwhile
                 made._pin.release()
-                address, shape, strides = known._address, known.shape, known.strides
-                return type(known)(pin, address, shape, strides, known.readonly)
+                address, shape, strides = known._address, known._shape, known._strides
+                return type(known)(pin, address, shape, strides, known._readonly)
         _remember(x._pybridge_handle, made)
         return made
     for view_of in others:
@@ -199,9 +201,9 @@ def _is_same(a: View, b: View) -> bool:
         type(a) is type(b)
         and type(a._pin) is _Pin
         and a._address == b._address
-        and a.shape == b.shape
-        and a.strides == b.strides
-        and a.readonly == b.readonly
+        and a._shape == b._shape
+        and a._strides == b._strides
+        and a._readonly == b._readonly
     )
 
 

@@ -196,7 +196,7 @@ _ONE = """
         return View.__getitem__(self, key)
 
     def __setitem__(self, key, x):
-        if type(key) is int and self._pin.handle and not self.readonly:
+        if type(key) is int and self._pin.handle and not self._readonly:
             n = self._length
             i = key + n if key < 0 else key
             if 0 <= i < n:
@@ -221,10 +221,10 @@ class Iterator_:
 
     def __next__(iterator):
         self, i = iterator.self, iterator.i
-        if i >= self._length:
-            raise StopIteration
         if not self._pin.handle:
             self._check()
+        if i >= self._length:
+            raise StopIteration
         iterator.i = i + 1
         return {item}(self._address + i * self._stride)
 """
@@ -234,16 +234,16 @@ _TWO = """
         if type(key) is tuple and len(key) == 2:
             i, j = key
             if type(i) is int and type(j) is int and self._pin.handle:
-                shape, strides = self.shape, self.strides
+                shape, strides = self._shape, self._strides
                 if 0 <= i < self._length and 0 <= j < shape[1]:
                     return {item}(self._address + i * self._stride + j * strides[1])
         return View.__getitem__(self, key)
 
     def __setitem__(self, key, x):
-        if type(key) is tuple and len(key) == 2 and not self.readonly:
+        if type(key) is tuple and len(key) == 2 and not self._readonly:
             i, j = key
             if type(i) is int and type(j) is int and self._pin.handle:
-                shape, strides = self.shape, self.strides
+                shape, strides = self._shape, self._strides
                 if 0 <= i < self._length and 0 <= j < shape[1]:
                     write(self._address + i * self._stride + j * strides[1], x)
                     return
@@ -255,7 +255,7 @@ _THREE = """
         if type(key) is tuple and len(key) == 3:
             i, j, k = key
             if type(i) is int and type(j) is int and type(k) is int and self._pin.handle:
-                shape, strides = self.shape, self.strides
+                shape, strides = self._shape, self._strides
                 if 0 <= i < self._length and 0 <= j < shape[1] and 0 <= k < shape[2]:
                     return {item}(
                         self._address + i * self._stride + j * strides[1] + k * strides[2]
@@ -263,10 +263,10 @@ _THREE = """
         return View.__getitem__(self, key)
 
     def __setitem__(self, key, x):
-        if type(key) is tuple and len(key) == 3 and not self.readonly:
+        if type(key) is tuple and len(key) == 3 and not self._readonly:
             i, j, k = key
             if type(i) is int and type(j) is int and type(k) is int and self._pin.handle:
-                shape, strides = self.shape, self.strides
+                shape, strides = self._shape, self._strides
                 if 0 <= i < self._length and 0 <= j < shape[1] and 0 <= k < shape[2]:
                     write(self._address + i * self._stride + j * strides[1] + k * strides[2], x)
                     return
@@ -286,7 +286,7 @@ def make_class(base: Any, layout: Any, ndim: int, record: Any = None) -> Any:
     else:
         *classes, write = record
         read = None
-        item = "(READONLY if self.readonly else RECORD)(self._pin, "
+        item = "(READONLY if self._readonly else RECORD)(self._pin, "
     text = _ANY + {1: _ONE, 2: _TWO, 3: _THREE}.get(ndim, "")
     text = text.replace("{item}(" if record else "{item}", item)
     space = module_dict()
@@ -298,7 +298,8 @@ def make_class(base: Any, layout: Any, ndim: int, record: Any = None) -> Any:
         text = text.replace("    _read = staticmethod(read)\n", _RECORD_READ)
     exec(compile(text, f"pybridge-view-{_layout.text(layout)[:40]}-{ndim}.py", "exec"), space)
     made = space["View_"]
-    made.layout, made.format, made.itemsize = (
+    made.__name__ = made.__qualname__ = "View"
+    made.layout, made._format, made._itemsize = (
         layout,
         _layout.text(layout),
         _layout.size_of(layout),
@@ -308,5 +309,5 @@ def make_class(base: Any, layout: Any, ndim: int, record: Any = None) -> Any:
 
 _RECORD_READ = """
     def _read(self, address):
-        return (READONLY if self.readonly else RECORD)(self._pin, address)
+        return (READONLY if self._readonly else RECORD)(self._pin, address)
 """

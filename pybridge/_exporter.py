@@ -32,6 +32,7 @@ from pybridge import _guest, _hostnumpy, _layout, _release, _table
 from pybridge._buffer import held_again
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
+from pybridge._extent import c_strides
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._host import is_array
 from pybridge._hostclass import put_instance
@@ -41,7 +42,7 @@ from pybridge._records import Record
 from pybridge._table import put_object
 from pybridge._tags import NONE, STOP
 from pybridge._take import take
-from pybridge._view import View, c_strides, class_for
+from pybridge._view import View, class_for
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

@@ -14,11 +14,12 @@ from __future__ import annotations
 from pybridge import _buffer, _columns, _guest
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
+from pybridge._extent import c_strides
 from pybridge._frame import frame_get, frames
 from pybridge._handle import Handle, release
 from pybridge._tags import INT
 from pybridge._take import take
-from pybridge._view import c_strides, class_for
+from pybridge._view import class_for
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:

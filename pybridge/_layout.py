@@ -9,7 +9,8 @@ A layout is made of tuples, so that equal ones are equal keys:
     ("array", shape, layout, size)              a sub-array, in C order
 
 Kinds: "i" and "u" ints, "f" float, "c" complex, "b" bool, "S" bytes and "U" text of fixed
-length, "V" raw bytes, "M" and "m" dates and durations, which count `unit`s since 1970.
+length, "V" raw bytes (one with `unit` "c": a char), "M" and "m" dates and durations, which
+count `unit`s since 1970.
 
 `parse` is strict: what it does not know for certain, or what does not fill the element exactly,
 is refused.  One thing no format says: numpy leaves out the padding at the end of a nested
@@ -132,7 +133,7 @@ class _Parser:
             size *= 1 if count is None else count
             return (kind, order, size, ""), 4 if code == "w" else 1, code == "x"
         if code == "c":
-            return repeated(count, ("S", order, 1, "")), 1, False
+            return repeated(count, ("V", order, 1, "c")), 1, False
         if code not in _CODES:
             self.refuse(
                 f"{code!r} at {self.at - 1}" if code else "it is empty or ends too early"
@@ -232,6 +233,8 @@ def text(layout: Any, inside: bool = False) -> str:
             parts.append(f"{layout[2] - end}x")
         return "T{" + "".join(parts) + "}"
     _, order, size, unit = layout
+    if unit == "c":
+        return "c"
     if kind in "SV":
         return f"{size}{'s' if kind == 'S' else 'x'}"
     if kind == "U":

@@ -250,6 +250,8 @@ def _metaclass(guest: Any) -> type:
             space.pop(name, None)
         space.update({k: v for k, v in _CHECKS.items() if k in space})
         bases = tuple([_metaclass(b) for b in d.bases if b is not type]) or (MirrorType,)
+        # Kept as `made` is: numbers are used again, and one metaclass has one mirror.
+        space["_pybridge_guest"] = guest
         made = type(d.name, bases, space)
         if number:
             _metaclasses[number] = made

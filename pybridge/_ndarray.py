@@ -11,7 +11,8 @@ out of range (with numpy's errors), and arrays that may not be written to.
 A row `a[i]` of a matrix of such elements is an array without a guest object: its matrix and
 which row it is.  Its elements are read from wherever the matrix is by then; what else is asked
 of it makes the object, by `a[i]` in the guest.  (So numpy does not know of such a row when it
-is asked to resize the matrix, and it is as writeable as the matrix is.)
+is asked to resize the matrix, and it is as writeable as the matrix is.  Of a matrix that was
+given other rows in place, by `a.shape = ...`, the use of an old row is a ValueError.)
 
 The methods are source text with the index arithmetic in place: calls of functions are what
 makes traces long, and PyPy gives up on long ones.
@@ -127,7 +128,7 @@ if type(key) is int:
     if words[DESCR] == self._pybridge_descr and words[NDIM] & HALF == 2:
         shape = cast(INTS, words[SHAPE])
         i = self._pybridge_at
-        if i < shape[0]:
+        if i < shape[0] and shape[1] == self._pybridge_columns:
             j = key
             $INSIDE(j, 1)
             strides = cast(INTS, words[STRIDES])
@@ -213,6 +214,7 @@ def row(matrix, i, descr):
     set(r, "_pybridge_matrix", matrix)
     set(r, "_pybridge_at", i)
     set(r, "_pybridge_descr", descr)
+    set(r, "_pybridge_columns", cast(INTS, cast(INTS, matrix._pybridge_handle)[SHAPE])[1])
     return r
 
 @hidden
@@ -254,7 +256,9 @@ def __len__(self):
             if handle:
                 words = cast(INTS, handle)
                 if words[NDIM] & HALF == 2 and self._pybridge_at < cast(INTS, words[SHAPE])[0]:
-                    return cast(INTS, words[SHAPE])[1]
+                    n = cast(INTS, words[SHAPE])[1]
+                    if n == self._pybridge_columns:
+                        return n
         handle = self._pybridge_handle
         if handle and cast(INTS, handle)[NDIM] & HALF:
             return cast(INTS, cast(INTS, handle)[SHAPE])[0]

@@ -14,10 +14,14 @@ and `release()`.  See `_buffer`.
 from __future__ import annotations
 
 import struct
+from _collections_abc import Sequence  # as collections.abc, which costs 4 ms at import
+from operator import index
 
 from pybridge import _layout, _records
 from pybridge._core import ffi
 from pybridge._elements import bulk, make_class
+from pybridge._extent import Extent, c_strides
+from pybridge._proxy import Proxy
 from pybridge._records import Record, record_classes
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -27,18 +31,23 @@ if TYPE_CHECKING:
 
 _cast = ffi.cast
 _FORMATS = frozenset("?bBhHiIlLqQfdc")
+_HASHED = frozenset("Bbc")
 _FORMAT = 4  # PyBUF_FORMAT
 
 
-class View:
+class View(Extent):
     """Guest memory, as the host sees it; made by `pybridge.view`.
 
-    Attributes as memoryview's: `shape`, `strides` (bytes, may be negative), `format` (as the
-    struct module and PEP 3118 write it), `itemsize`, `nbytes`, `ndim`, `readonly`,
-    `contiguous`, `obj` (the guest object).  `v[i]`, `v[i, j]` give an element; fewer indices
-    or slices give a view of the same memory.  Assignment to slices takes an element, or an
-    iterable of as many.  An element of a structured array is a `Record`, of the class
-    `v.record`; `v["x"]` is a view of one field of all.
+    Attributes as memoryview's: `shape`, `strides` (bytes, may be negative), `suboffsets`,
+    `format` (as the struct module and PEP 3118 write it), `itemsize`, `nbytes`, `ndim`,
+    `readonly`, `contiguous`, `c_contiguous`, `f_contiguous`, `obj` (the guest object).  `v[i]`,
+    `v[i, j]` give an element; fewer indices or slices give a view of the same memory.
+    Assignment to slices takes an element, or an iterable of as many.  An element of a
+    structured array is a `Record`, of the class `v.record`; `v["x"]` is a view of one field of
+    all.  Views are equal to views, and to host buffers, of the same shape with equal elements;
+    as with memoryview one that is read-only, of bytes, has a hash.
+
+    Once released, all but `release`, `repr` and `==` is a ValueError.
     """
 
     __module__ = "pybridge"
@@ -47,16 +56,14 @@ class View:
         "_address",
         "_length",
         "_pin",
+        "_readonly",
+        "_shape",
         "_stride",
-        "readonly",
-        "shape",
-        "strides",
+        "_strides",
     )
 
     # Of each class made by `class_for`.
     layout: Any = None
-    format = ""
-    itemsize = 0
     record: type[Record] | None = None
 
     def __init__(
@@ -66,9 +73,9 @@ class View:
         self._length = shape[0] if shape else 1
         self._stride = strides[0] if strides else 0
         self._pin = pin
-        self.shape: tuple[int, ...] = shape
-        self.strides: tuple[int, ...] = strides
-        self.readonly: bool = readonly
+        self._shape: tuple[int, ...] = shape
+        self._strides: tuple[int, ...] = strides
+        self._readonly: bool = readonly
 
     def _read(self, address: int) -> Any:
         raise NotImplementedError
@@ -76,45 +83,9 @@ class View:
     def _write(self, address: int, x: Any) -> None:
         raise NotImplementedError
 
-    @property
-    def ndim(self) -> int:
-        """How many dimensions."""
-        return len(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all elements."""
-        total = self.itemsize
-        for n in self.shape:
-            total *= n
-        return total
-
-    @property
-    def obj(self) -> Any:
-        """The guest object."""
-        self._check()
-        return self._pin.guest
-
-    @property
-    def contiguous(self) -> bool:
-        """Do the elements lie without gaps, in C order?"""
-        return self.nbytes == 0 or self.strides == c_strides(self.shape, self.itemsize)
-
-    c_contiguous = contiguous
-
-    @property
-    def f_contiguous(self) -> bool:
-        """Do the elements lie without gaps, in Fortran order?"""
-        backwards = c_strides(self.shape[::-1], self.itemsize)[::-1]
-        return self.nbytes == 0 or self.strides == backwards
-
-    def _check(self) -> None:
-        if not self._pin.handle:
-            raise ValueError("operation forbidden on released view object")
-
     def __len__(self) -> int:
         self._check()
-        if not self.shape:
+        if not self._shape:
             raise TypeError("0-dim memory has no length")
         return self._length
 
@@ -133,7 +104,7 @@ class View:
 
     def _sub(self, address: int, shape: Any, strides: Any) -> View:
         cls = class_for(self.layout, len(shape))
-        return cls(self._pin, address, shape, strides, self.readonly)
+        return cls(self._pin, address, shape, strides, self._readonly)
 
     def _column(self, name: str) -> View:
         """A field of all records."""
@@ -142,18 +113,18 @@ class View:
         field = self.record._pybridge_table.get(name)
         if field is None:
             raise ValueError(f"no field of name {name}")
-        layout, shape, strides = field.layout, self.shape, self.strides
+        layout, shape, strides = field.layout, self._shape, self._strides
         if layout[0] == "array":
             shape += layout[1]
             layout = layout[2]
             strides += c_strides(field.layout[1], _layout.size_of(layout))
         address = self._address + field.offset
         cls = class_for(layout, len(shape))
-        return cls(self._pin, address, shape, strides, self.readonly)
+        return cls(self._pin, address, shape, strides, self._readonly)
 
     def __setitem__(self, key: Any, x: Any) -> None:
         self._check()
-        if self.readonly:
+        if self._readonly:
             raise TypeError("cannot modify read-only memory")
         if isinstance(key, str):
             self._column(key)[...] = x
@@ -200,7 +171,7 @@ class View:
         address = self._address
         shape, strides = [], []
         for axis, k in enumerate(keys):
-            n, stride = self.shape[axis], self.strides[axis]
+            n, stride = self._shape[axis], self._strides[axis]
             if isinstance(k, slice):
                 start, stop, step = k.indices(n)
                 shape.append(len(range(start, stop, step)))
@@ -213,42 +184,52 @@ class View:
             if not -n <= i < n:
                 raise IndexError(f"index {i} is out of bounds for axis {axis} with size {n}")
             address += (i + n if i < 0 else i) * stride
-        shape.extend(self.shape[len(keys) :])
-        strides.extend(self.strides[len(keys) :])
+        shape.extend(self._shape[len(keys) :])
+        strides.extend(self._strides[len(keys) :])
         return address, tuple(shape), tuple(strides)
 
     def tolist(self) -> Any:
         """The elements as a list, nested as deep as there are dimensions; a 0-dimensional
         view gives its element.  Records are tuples."""
         self._check()
-        if not self.shape:
+        if not self._shape:
             x = self._read(self._address)
             return x if self.record is None else x._astuple()
-        if len(self.shape) == 1:
+        if len(self._shape) == 1:
             if self.record is not None:
                 return [r._astuple() for r in self]
             ctype = bulk(self.layout)
-            if ctype and self._stride == self.itemsize:
+            if ctype and self._stride == self._itemsize:
                 pointer = _cast(ctype + " *", self._address)
                 return ffi.unpack(pointer, self._length) if self._length else []
             return list(self)
         return [row.tolist() for row in self]
 
-    def tobytes(self) -> bytes:
-        """The memory of the elements, in C order."""
+    def tobytes(self, order: str | None = "C") -> bytes:
+        """The memory of the elements, in C order; in Fortran order with "F", and with "A" if it
+        lies so."""
         self._check()
-        if self.contiguous:
+        if order not in ("C", "F", "A", None):
+            raise ValueError("order must be 'C', 'F' or 'A'")
+        if order == "F" or (order == "A" and self.f_contiguous):
+            return self._sub(self._address, self._shape[::-1], self._strides[::-1]).tobytes()
+        if self.c_contiguous:
             return bytes(ffi.buffer(_cast("char *", self._address), self.nbytes))
-        if not self.shape:
-            return bytes(ffi.buffer(_cast("char *", self._address), self.itemsize))
-        if len(self.shape) > 1:
+        if not self._shape:
+            return bytes(ffi.buffer(_cast("char *", self._address), self._itemsize))
+        if len(self._shape) > 1:
             return b"".join(row.tobytes() for row in self)
         return b"".join(
-            bytes(ffi.buffer(_cast("char *", self._address + i * self._stride), self.itemsize))
+            bytes(ffi.buffer(_cast("char *", self._address + i * self._stride), self._itemsize))
             for i in range(self._length)
         )
 
-    __bytes__ = tobytes
+    def __bytes__(self) -> bytes:
+        return self.tobytes()
+
+    def hex(self, *separation: Any) -> str:
+        """The memory of the elements in hexadecimal digits; arguments as for `bytes.hex`."""
+        return self.tobytes().hex(*separation)
 
     def memory(self) -> memoryview:
         """The memory as a host memoryview of bytes, for what wants a host buffer: struct,
@@ -257,7 +238,7 @@ class View:
         the host's collector finds it dead.
         """
         self._check()
-        if not self.contiguous:
+        if not self.c_contiguous:
             raise BufferError("memory that is not C-contiguous is no host buffer: copy it")
         return self._lend(self._address, self.nbytes)  # type: ignore[no-any-return]
 
@@ -266,60 +247,68 @@ class View:
         they are asked for and the host's memoryview has them; also of one dimension with
         gaps or backwards."""
         self._check()
-        if flags & _FORMAT and self.format not in _FORMATS:
-            raise BufferError(f"a memoryview of the host has no format {self.format!r}")
-        if self.contiguous:
+        if flags & _FORMAT and self._format not in _FORMATS:
+            raise BufferError(f"a memoryview of the host has no format {self._format!r}")
+        if self.c_contiguous:
             whole = self._lend(self._address, self.nbytes)
             # On PyPy a memoryview without a dimension may end the process, and one that was
             # cast to a shape of one dimension is unreadable.
             if not flags & _FORMAT or self.nbytes == 0 or self.ndim == 0:
                 return whole
             if self.ndim == 1:
-                return whole if self.format == "B" else whole.cast(self.format)
-            return whole.cast(self.format, self.shape)
-        step, rest = divmod(self._stride, self.itemsize)
-        if self.format not in _FORMATS or self.ndim != 1 or rest or step == 0:
+                return whole if self._format == "B" else whole.cast(self._format)
+            return whole.cast(self._format, self._shape)
+        step, rest = divmod(self._stride, self._itemsize)
+        if self._format not in _FORMATS or self.ndim != 1 or rest or step == 0:
             raise BufferError("memory that is not C-contiguous is no host buffer: copy it")
         first = self._address + min(0, self._stride * (self._length - 1))
         n = abs(step) * (self._length - 1) + 1
-        return self._lend(first, n * self.itemsize).cast(self.format)[::step]
+        return self._lend(first, n * self._itemsize).cast(self._format)[::step]
 
     def _lend(self, address: int, n: int) -> Any:
         self._pin.lent = True
         pin = self._pin
         start = ffi.gc(_cast("char *", address), lambda _: pin)  # keeps the pin alive
         whole = memoryview(ffi.buffer(start, n))
-        return whole.toreadonly() if self.readonly else whole
+        return whole.toreadonly() if self._readonly else whole
 
     def cast(self, format: str, shape: Any = None) -> View:
         """The same memory as elements of another format; contiguous views only."""
         self._check()
-        if not self.contiguous:
+        if not self.c_contiguous:
             raise TypeError("casts are restricted to C-contiguous views")
-        size = struct.calcsize(format)
+        try:
+            size = struct.calcsize(format)
+        except struct.error as error:
+            raise ValueError(f"no format of elements: {format!r} ({error})") from None
         if self.nbytes % size:
             raise TypeError(f"{self.nbytes} bytes are no whole number of {format!r} elements")
         count = self.nbytes // size
-        shape = (count,) if shape is None else tuple(shape)
+        if shape is None:
+            shape = (count,)
+        elif not isinstance(shape, (list, tuple)):
+            raise TypeError("shape must be a list or a tuple")
+        shape = tuple(map(index, shape))
+        if min(shape, default=0) < 0:
+            raise ValueError("elements of shape must be integers >= 0")
         total = 1
         for n in shape:
             total *= n
-        if total != count or min(shape, default=0) < 0:
+        if total != count:
             raise TypeError(f"shape {shape} does not hold {count} elements")
         cls = class_for(_layout.parse(format, size), len(shape))
-        return cls(self._pin, self._address, shape, c_strides(shape, size), self.readonly)
+        return cls(self._pin, self._address, shape, c_strides(shape, size), self._readonly)
 
     def toreadonly(self) -> View:
         """The same view, that cannot be written through."""
         self._check()
-        other = self._sub(self._address, self.shape, self.strides)
-        other.readonly = True
+        other = self._sub(self._address, self._shape, self._strides)
+        other._readonly = True
         return other
 
     def release(self) -> None:
         """Let the guest's memory go, for this view and all views of the same buffer."""
         self._pin.release()
-        self._length = 0
 
     def __enter__(self) -> View:
         self._check()
@@ -329,16 +318,35 @@ class View:
         self.release()
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, View):
+        if self is other:
+            return not self._pin.handle or self._equals(self)
+        if isinstance(other, View):
+            if not (self._pin.handle and other._pin.handle):
+                return False
+            return self._equals(other)
+        if isinstance(other, Proxy):
             return NotImplemented
-        return self.shape == other.shape and self.tolist() == other.tolist()
+        try:
+            memory = memoryview(other)  # type: ignore[arg-type]
+        except TypeError:
+            return NotImplemented
+        return self._pin.handle != 0 and self._equals(memory)
 
-    __hash__ = None  # type: ignore[assignment]
+    def _equals(self, other: Any) -> bool:
+        return self._shape == tuple(other.shape) and self.tolist() == other.tolist()
+
+    def __hash__(self) -> int:
+        self._check()
+        if not self._readonly:
+            raise ValueError("a writable view cannot be hashed")
+        if self._format not in _HASHED:
+            raise ValueError("only views of formats 'B', 'b' and 'c' can be hashed")
+        return hash(self.tobytes())
 
     def __repr__(self) -> str:
         if not self._pin.handle:
             return "<released pybridge view>"
-        return f"<pybridge view of {self.shape} {self.format!r}>"
+        return f"<pybridge view of {self._shape} {self._format!r}>"
 
 
 def _has_ellipsis(key: Any) -> bool:
@@ -347,14 +355,6 @@ def _has_ellipsis(key: Any) -> bool:
 
 def _full(shape: tuple[int, ...], x: Any) -> Any:
     return x if not shape else [_full(shape[1:], x)] * shape[0]
-
-
-def c_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    strides = []
-    for n in reversed(shape):
-        strides.append(itemsize)
-        itemsize *= n
-    return tuple(reversed(strides))
 
 
 _classes: dict[Any, type[View]] = {}
@@ -377,3 +377,4 @@ def _sub_array(layout: Any, shape: Any, pin: Any, address: int, readonly: bool) 
 
 
 _records.view_of.append(_sub_array)
+Sequence.register(View)  # as memoryview

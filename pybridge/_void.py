@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 NEEDED = ("__getitem__", "__setitem__")
+_CHANGED = "the array that this was a part of was given another dtype or shape"
 
 _TEXT = """
 @hidden
@@ -139,7 +140,14 @@ def make_record(x: Any, read: Any) -> int:
 
 def make_row(x: Any, read: Any) -> int:
     """Likewise for a row of a matrix (`_ndarray`)."""
-    return adopt_from(x, _asked(x, x._pybridge_matrix, 2, read), "_pybridge_matrix")
+    matrix = x._pybridge_matrix
+    if matrix._pybridge_handle:
+        words = ffi.cast("int64_t *", matrix._pybridge_handle)
+        if words[NDIM] & 0xFFFFFFFF == 2:
+            columns = ffi.cast("int64_t *", words[SHAPE])[1]
+            if columns != x._pybridge_columns:
+                raise ValueError(_CHANGED)
+    return adopt_from(x, _asked(x, matrix, 2, read), "_pybridge_matrix")
 
 
 def _asked(x: Any, array: Any, ndim: int, read: Any) -> Any:
@@ -147,7 +155,7 @@ def _asked(x: Any, array: Any, ndim: int, read: Any) -> Any:
         raise closed(x)
     words = ffi.cast("int64_t *", array._pybridge_handle)
     if words[DESCR] != x._pybridge_descr or words[NDIM] & 0xFFFFFFFF != ndim:
-        raise ValueError("the array that this was a part of was given another dtype or shape")
+        raise ValueError(_CHANGED)
     try:
         return read(array, x._pybridge_at)
     except IndexError:

@@ -35,8 +35,8 @@ ORDER = [
     # the guest's life
     "_runtime",
     # uses
-    "_layout", "_dates", "_elements", "_records", "_view", "_buffer", "_hostnumpy", "_exporter",
-    "_columns", "_interchange",
+    "_layout", "_dates", "_elements", "_records", "_extent", "_view", "_buffer",
+    "_hostnumpy", "_exporter", "_columns", "_interchange",
     "_future", "_converters",
     "_signature", "_cfunction", "_native", "_lowlevel",
     "_otherkinds", "_dtypes", "_scalars", "_numbers", "_ndarray", "_void", "_ufunc", "_bulk",

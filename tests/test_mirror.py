@@ -324,6 +324,23 @@ def test_a_class_that_nobody_has_dies_on_both_sides(monkeypatch):
     assert len(_kinds.instances) <= numbers_used + 25
 
 
+def test_a_metaclass_that_no_module_has_is_one_class_for_all_its_classes(monkeypatch):
+    """That of ctypes.Structure: seen again after a sweep it was another, and a structure that
+    was made then had no base on the host."""
+    monkeypatch.setattr(_kinds, "_RESTING", 5)
+    make = pybridge.eval("lambda name, bases: type(bases[0])(name, bases, {})")
+    meta = "type('Meta', (type,), {'__module__': 'nowhere', '__len__': lambda self: 3})"
+    Base = pybridge.eval(meta + "('Base', (), {'__module__': 'nowhere'})")
+    for _ in range(4):
+        gc.collect()
+        pybridge.statistics()
+    pybridge.eval("type('Passing', (), {'__module__': 'nowhere'})")
+    Below = make("Below", (Base,))
+    x = Below()
+    assert isinstance(x, Base) and issubclass(Below, Base) and type(Below) is type(Base)
+    assert len(Below) == len(Base) == 3
+
+
 def test_a_number_is_not_used_again_at_once(guest):
     """Another thread may hold an answer of the core's with it, and be about to make a proxy."""
     with _kinds.lock:

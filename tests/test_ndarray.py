@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+import warnings
 
 import children
 import pytest
@@ -230,6 +231,22 @@ def test_a_row_keeps_its_matrix_alive_and_notices_when_that_changes(np):
     a.resize((2, 4), refcheck=False)
     with pytest.raises(ValueError, match="resized"):
         row[0]
+    b = np.arange(12.0).reshape(3, 4)
+    row, other = b[1], b[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        b.shape = (4, 3)  # other elements, all of them in bounds
+    for f in (
+        lambda: row[0],
+        lambda: row.__setitem__(0, 1.0),
+        lambda: list(row),
+        lambda: row.sum(),
+    ):
+        with pytest.raises(ValueError, match="another dtype or shape"):
+            f()
+    with pytest.raises(ValueError, match="another dtype or shape"):
+        len(other)
+    assert b[1][0] == 3.0
     row = a[1]
     pybridge.release(a)
     for f in (lambda: row[0], lambda: row.__setitem__(0, 1.0), lambda: len(row)):

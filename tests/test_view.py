@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import struct
+from collections.abc import Sequence
 
 import pytest
 
@@ -69,6 +70,79 @@ def test_a_released_view_and_its_parts_refuse_everything():
     assert repr(v) == "<released pybridge view>"
 
 
+@pytest.mark.parametrize("name", [
+    "shape", "strides", "suboffsets", "format", "itemsize", "nbytes", "ndim", "readonly", "obj",
+    "contiguous", "c_contiguous", "f_contiguous",
+])  # fmt: skip
+def test_attributes_are_read_only_and_refused_after_release(name):
+    v = pybridge.view(pybridge.eval("bytearray(5)"))
+    with pytest.raises(AttributeError):
+        setattr(v, name, getattr(v, name))  # v.shape = (10**9,) let loops read beyond the end
+    v.release()
+    with pytest.raises(ValueError, match="operation forbidden on released view object"):
+        getattr(v, name)
+
+
+def test_an_iteration_ends_with_an_error_when_the_view_is_released():
+    v = pybridge.view(pybridge.eval("bytearray(5)"))
+    items = iter(v)
+    next(items)
+    v.release()
+    with pytest.raises(ValueError, match="released"):
+        next(items)
+
+
+_SHAPED = [
+    "memoryview(bytes(range(24)))",
+    "memoryview(bytearray(range(24)))",
+    "memoryview(bytes(range(24))).cast('H')",
+    "memoryview(bytes(range(24))).cast('B', (2, 3, 4))",
+    "memoryview(bytes(range(24)))[::-2]",
+    "memoryview(bytes(range(24))).cast('c')",
+    "memoryview(b'')",
+    "memoryview(bytes(range(4))).cast('i', ())",
+]
+_ASKED = [
+    "m.tobytes()", "m.tobytes('F')", "m.tobytes('A')", "m.tobytes(None)",
+    "m.tobytes(order='C')",
+    "m.hex()", "m.hex(':')", "m.hex('-', 2)", "m.tolist()", "m.suboffsets", "m.contiguous",
+    "m == bytes(range(24))", "m == bytearray(m.tobytes())", "m == memoryview(m.tobytes())",
+    "m != m", "m == m.toreadonly()", "m == 3", "m == 'abc'", "hash(m) == hash(m.tobytes())",
+    "m.tobytes('X')", "m.cast('?!')", "m.cast('B', 3)",
+    "m.cast('B', (24.0,))", "isinstance(m, Sequence)", "m.foo",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", _SHAPED)
+def test_answers_as_memoryview(source):
+    def outcome(m, question):
+        try:
+            return eval(question, {"Sequence": Sequence, "m": m})
+        except Exception as error:
+            return next(c for c in type(error).__mro__ if c.__module__ == "builtins")
+
+    space = {}
+    pybridge.exec(
+        "from collections.abc import Sequence\n"
+        "def judge(m, questions):\n    return [outcome(m, q) for q in questions]\n"
+        "def outcome(m, question):\n"
+        "    try:\n        return eval(question, {'Sequence': Sequence, 'm': m})\n"
+        "    except Exception as error:\n        return type(error)\n",
+        space,
+    )
+    judge = space["judge"]
+    m = pybridge.eval(source)
+    expected = list(judge(m, _ASKED))
+    got = [outcome(pybridge.view(m), question) for question in _ASKED]
+    for question, a, b in zip(_ASKED, got, expected):
+        assert a == b, question
+
+
+def test_an_array_is_compared_by_numpy_and_not_by_its_view(np):
+    a = np.arange(3)
+    assert (pybridge.view(a) == a).tolist() == [True, True, True]
+
+
 def test_cast_as_memoryview_does():
     v = pybridge.view(pybridge.eval("bytearray(range(16))"))
     assert v.cast("d").tolist() == list(memoryview(bytes(range(16))).cast("d"))
@@ -79,6 +153,8 @@ def test_cast_as_memoryview_does():
             v.cast(format, shape)
     with pytest.raises(TypeError):
         v[::2].cast("B")
+    with pytest.raises(ValueError, match="integers"):
+        v.cast("B", (-1, -16))
 
 
 def test_the_memory_is_a_host_buffer_that_outlives_the_view(np):
@@ -124,7 +200,8 @@ def test_numpy_shapes_and_strides(np, shaped):
     nested = pybridge.eval("lambda a: repr(a.tolist())")(a)
     assert repr(v.tolist()) == nested
     assert v.tobytes() == a.tobytes()
-    assert v.contiguous == a.flags.c_contiguous or 0 in v.shape
+    assert v.c_contiguous == a.flags.c_contiguous or 0 in v.shape
+    assert v.contiguous == (a.flags.c_contiguous or a.flags.f_contiguous) or 0 in v.shape
     if v.ndim == 2 and 0 not in v.shape:
         i, j = v.shape[0] - 1, v.shape[1] - 1
         assert v[i, j] == v[-1, -1] == v[i][j] == float(a[i, j])

@@ -10,6 +10,7 @@ traces; the functions are inlined there.
 from __future__ import annotations
 
 import struct
+from operator import index
 
 from pybridge import _layout
 from pybridge._core import ffi
@@ -66,7 +67,7 @@ def kind_of(layout: Any) -> Kind:
         return _native_kind(ctype)
     order, size = layout[1], layout[2]
     if (kind, size) in _STRUCT:
-        return _struct_kind(order + _STRUCT[kind, size], size)
+        return _struct_kind(order + _STRUCT[kind, size], size, kind != "f")
     if kind == "c" and size in (8, 16):
         return _complex_kind(order, size // 2)
     if kind in ("S", "V"):
@@ -107,22 +108,27 @@ _BYTES, _BOOLS = ffi.typeof("uint8_t *"), ffi.typeof("_Bool *")
 
 def _native_kind(ctype: str) -> Kind:
     text = (
-        "def read(address):\n    return cast(POINTER, address)[0]\n\n"
-        "def write(address, x):\n    cast(POINTER, address)[0] = x\n"
+        "def read(address):\n    return cast(POINTER, address)[0]\n\ndef write(address, x):\n"
     )
+    if "int" in ctype:  # cffi would take numpy.float32(2.5) as 2
+        text += "    if type(x) is not int:\n        x = index(x)\n"
+    text += "    cast(POINTER, address)[0] = x\n"
     space = module_dict()
     space.update({"cast": _cast, "POINTER": ffi.typeof(ctype + " *"), "__name__": __name__})
+    space["index"] = index
     exec(compile(text, f"pybridge-kind-{ctype}.py", "exec"), space)
     return space["read"], space["write"]
 
 
-def _struct_kind(format: str, size: int) -> Kind:
+def _struct_kind(format: str, size: int, whole: bool) -> Kind:
     layout = struct.Struct(format)
 
     def read(address: int) -> Any:
         return layout.unpack(_memory(address, size)[:])[0]
 
     def write(address: int, x: Any) -> None:
+        if whole and type(x) is not int:
+            x = index(x)
         try:
             data = layout.pack(x)
         except struct.error as error:  # as a typed pointer refuses

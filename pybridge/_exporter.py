@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Host memory in the guest, without a copy.
 
-bytearray, array.array, memoryview, mmap, cffi arrays and buffers, and views of a part of guest
-memory become guest objects of type `host_memory` (csrc/exporter.c), which have a buffer: the
-host object's own memory.  `numpy.asarray(x)`, `memoryview(x)`, `hashlib`, `file.write` and
-`readinto` take them; both sides see what either writes.  Such an object comes back as the very
-host object, and the same host object is the same guest object.  `bytes` cross by value;
-`memoryview(b)` hands over large ones without a copy, read-only.
+bytearray, array.array, memoryview, mmap, cffi arrays and buffers, objects of ctypes, and views
+of a part of guest memory become guest objects of type `host_memory` (csrc/exporter.c), which
+have a buffer: the host object's own memory.  `numpy.asarray(x)`, `memoryview(x)`, `hashlib`,
+`file.write` and `readinto` take them; both sides see what either writes.  Such an object comes
+back as the very host object, and the same host object is the same guest object.  `bytes` cross
+by value; `memoryview(b)` hands over large ones without a copy, read-only.
 
 Lifetime.  The host object lives as long as the guest has its memory, through an array made of
 it, say; then it is let go at a sweep.  What happens when the host resizes or closes it in the
@@ -28,7 +28,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from pybridge import _guest, _hostnumpy, _layout, _release, _table
+from pybridge import _guest, _hostctypes, _hostnumpy, _layout, _release, _table
 from pybridge._buffer import held_again
 from pybridge._core import ffi, lib
 from pybridge._errors import ConversionError
@@ -247,6 +247,14 @@ def _put_numpy(frame: Frame, at: int, x: Any) -> int:
     return put(frame, at, _guest.call("array_of", memory, text, readonly))
 
 
+def _of_ctypes(x: Any) -> _Memory:
+    address, shape, layout = _hostctypes.place(x)
+    size = _layout.size_of(layout)
+    memory = _Memory(address, shape, c_strides(shape, size), _layout.text(layout), size, False)
+    memory.keep = x
+    return memory
+
+
 def _of_view(x: View) -> _Memory:
     if "[" in x.format:
         raise ConversionError(
@@ -313,6 +321,8 @@ def _seen(x: Any) -> Any:
             "it in the guest",
             code="PB303",
         )
+    if _hostctypes.is_ctypes(x):
+        return _hostctypes.extent(x)
     if type(x).__name__ == "ndarray":
         facts = x.__array_interface__
         return facts["data"][0], facts["shape"], facts["strides"], facts["typestr"]
@@ -370,6 +380,8 @@ def _fallback(x: Any) -> Any:
     if is_array(x):
         _hostnumpy.notice()
         return _put_numpy
+    if _hostctypes.is_ctypes(x):
+        return _put_ctypes
     array = sys.modules.get("array")
     return _put_array if array is not None and isinstance(x, array.array) else None
 
@@ -378,6 +390,7 @@ _put_bytearray = _encoder(_of_bytearray)
 _put_array = _encoder(_of_array)
 _put_memoryview = _encoder(_of_memoryview)
 _put_cdata = _encoder(_of_cdata)
+_put_ctypes = _encoder(_of_ctypes)
 _put_plain = _encoder(_of_plain_buffer)
 encoders[bytearray] = _put_bytearray
 encoders[memoryview] = _put_memoryview

@@ -242,6 +242,8 @@ def text(layout: Any, inside: bool = False) -> str:
     if kind in "Mm":
         return f"{order}{kind}{size}[{unit}]"
     prefix = order if size > 1 and (inside or order == ">") else ""
+    if not prefix and size == 8 and kind in "iu":  # numpy's int64; "q" is its longlong
+        return "l" if kind == "i" else "L"
     return prefix + _LETTERS[kind, size]
 
 

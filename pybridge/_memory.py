@@ -29,6 +29,10 @@ _CLASSES = (
     ("array", "array"),
     ("mmap", "mmap"),
     ("_cffi_backend", "buffer"),
+    *(
+        ("_ctypes", name)
+        for name in ("_SimpleCData", "Array", "Structure", "Union", "_Pointer")
+    ),
     ("pybridge._view", "View"),
     ("pybridge._records", "Record"),
 )

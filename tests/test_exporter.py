@@ -341,3 +341,13 @@ def test_large_memory_is_not_copied(np):
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         assert grown < 250 << 10, grown
     """)
+
+
+def test_a_part_of_an_array_of_int64_is_one_of_int64(np):
+    for kind in ("int64", "uint64", ">i8", "int32"):
+        a = np.arange(6).astype(kind)
+        b = np.asarray(pybridge.view(a)[::2])
+        assert b.dtype == a.dtype and type(b[0]) is type(a[0]), kind
+        assert pybridge.view(a).format == pybridge.eval("lambda a: memoryview(a).format")(a), (
+            kind
+        )

@@ -36,7 +36,7 @@ ORDER = [
     "_runtime",
     # uses
     "_layout", "_dates", "_elements", "_records", "_extent", "_view", "_buffer",
-    "_hostnumpy", "_exporter", "_columns", "_interchange",
+    "_hostnumpy", "_hostctypes", "_exporter", "_columns", "_interchange",
     "_future", "_converters",
     "_signature", "_cfunction", "_native", "_lowlevel",
     "_otherkinds", "_dtypes", "_scalars", "_numbers", "_ndarray", "_void", "_ufunc", "_bulk",

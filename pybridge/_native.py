@@ -8,6 +8,9 @@ loops instead of one C function: see csrc/native.c.
 
 from __future__ import annotations
 
+import os
+import sys
+
 from pybridge import _guest, _runtime
 from pybridge._cfunction import address_check, c_function, compiled, spelled
 from pybridge._core import ffi, lib
@@ -33,8 +36,8 @@ def native(f: Any, signature: str | None = None) -> Any:
 
     `f`: a numpy or scipy.special ufunc, a Cython function that its module exports (`cpdef`, as
     in scipy.special.cython_special) or a capsule of `__pyx_capi__`, a function pointer of
-    ctypes or of cffi, a numba cfunc, a scipy.LowLevelCallable; or an address, an int, with a
-    `signature`.
+    ctypes or of cffi, be it the guest's or the host's, a numba cfunc, a scipy.LowLevelCallable;
+    or an address, an int, with a `signature`.
 
     `signature`: as C or Cython write it, "double(double, int *, void *)"; needed where the
     object does not say, chooses among the loops of a ufunc and the variants of a fused
@@ -61,12 +64,10 @@ def native(f: Any, signature: str | None = None) -> Any:
             raise TypeError("an address needs a signature: native(address, 'double(double)')")
         address_check(f)
         return c_function(f, wanted, None, wanted.raises)
-    if not isinstance(f, Handle):
-        raise TypeError(
-            f"the C function behind a guest callable, or at an address, can be called, not a "
-            f"host's {type(f).__name__}"
-        )
-    kind, *facts = _guest.call("native_describe", f)
+    if isinstance(f, Handle):
+        kind, *facts = _guest.call("native_describe", f)
+    else:
+        kind, *facts = _hosts_pointer(f)
     if kind == "ufunc":
         return _ufunc(f, facts, wanted)
     if kind == "capsules":
@@ -79,6 +80,40 @@ def native(f: Any, signature: str | None = None) -> Any:
         stated = None if text is None else _signature.parse(text)
         return _agreed(f, address, stated, wanted, needs_gil)
     raise ConversionError(f"{_name(f)} cannot be called natively: {facts[0]}", code="PB305")
+
+
+def _hosts_pointer(f: Any) -> tuple[Any, ...]:
+    """What guest/native.py says of a function pointer of the host's own ctypes or cffi."""
+    ctypes: Any = sys.modules.get("ctypes")
+    if ctypes is not None and isinstance(f, ctypes._CFuncPtr):
+        found: tuple[Any, ...] = _describer().ctypes_pointer(f, ctypes)
+        if found[-1] is True:
+            return "", "it needs the host's lock, which is given up for the call"
+        return found
+    if isinstance(f, ffi.CData):
+        import _cffi_backend
+
+        return _describer().cffi_pointer(f, _cffi_backend)  # type: ignore[no-any-return]
+    raise TypeError(
+        "the C function behind a guest callable, or of a pointer of ctypes or cffi, or at an "
+        f"address, can be called, not a host's {type(f).__name__} (of a function of a cffi "
+        "module, ffi.addressof(lib, name) is the pointer)"
+    )
+
+
+def _describer() -> Any:
+    if not _loaded:
+        from importlib.machinery import SourceFileLoader
+        from types import ModuleType
+
+        path = os.path.join(os.path.dirname(__file__), "guest", "native.py")
+        module = ModuleType("pybridge_native")
+        SourceFileLoader(module.__name__, path).exec_module(module)
+        _loaded.append(module)
+    return _loaded[0]
+
+
+_loaded: list[Any] = []
 
 
 def _name(f: Any) -> str:

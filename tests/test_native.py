@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import random
 import struct
 import threading
 
+import cffi
 import children
 import pytest
 
@@ -369,6 +371,48 @@ def test_a_function_of_cffi_in_the_guest():
         pybridge.native(guest_ffi.cast("int(*)(char *, ...)", 4096))
     with pytest.raises(_error(), match="is no function"):
         pybridge.native(guest_ffi.new("int *"))
+
+
+def test_function_pointers_of_the_hosts_own_ctypes():
+    import ctypes
+
+    libm = ctypes.CDLL("libm.so.6")
+    cos, frexp = libm.cos, libm.frexp
+    with pytest.raises(_error(), match="set its argtypes"):
+        pybridge.native(cos)
+    assert pybridge.native(cos, "double(double)")(0.0) == 1.0
+    cos.argtypes, cos.restype = [ctypes.c_double], ctypes.c_double
+    assert pybridge.native(cos)(0.0) == 1.0
+    with pytest.raises(_error(), match=r"is double\(double\), not"):
+        pybridge.native(cos, "int(int)")
+    frexp.argtypes = [ctypes.c_double, ctypes.POINTER(ctypes.c_int)]
+    frexp.restype = ctypes.c_double
+    exponent = pybridge.view(pybridge.eval("__import__('array').array('i', [0])"))
+    assert pybridge.native(frexp)(8.0, exponent) == 0.5 and exponent[0] == 4
+    twice = pybridge.native(ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(lambda x: 2 * x))
+    gc.collect()  # the callback is kept
+    assert [twice(float(i)) for i in range(3)] == [0.0, 2.0, 4.0]
+    for refused, why in (
+        (ctypes.CFUNCTYPE(ctypes.c_int)(), "NULL"),
+        (ctypes.PYFUNCTYPE(ctypes.c_int)(lambda: 1), "the host's lock"),
+    ):
+        with pytest.raises(_error(), match=why):
+            pybridge.native(refused)
+
+
+def test_function_pointers_of_the_hosts_own_cffi():
+    own = cffi.FFI()
+    own.cdef("double fabs(double); int printf(char *, ...);")
+    libm = own.dlopen("libm.so.6")
+    assert pybridge.native(own.addressof(libm, "fabs"))(-27.0) == 27.0
+    assert pybridge.native(ffi.addressof(lib, "pb_pow"))(2.0, 5.0) == 32.0
+    with pytest.raises(_error(), match="variable number"):
+        pybridge.native(own.cast("int(*)(char *, ...)", 4096))
+    with pytest.raises(_error(), match="is no function"):
+        pybridge.native(own.new("int *"))
+    for other in (math.sin, len, None, "sin", lambda x: x):
+        with pytest.raises(TypeError, match="not a host's"):
+            pybridge.native(other)
 
 
 def test_a_cfunc_of_numba():

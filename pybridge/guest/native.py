@@ -2,7 +2,8 @@
 """The guest's half of native calls: what C function is behind an object.
 
 Loaded by support.py when it is first asked for.  Nothing here imports what the program has not
-imported: an object of ctypes, cffi, numpy or numba can only be there if its module is.
+imported: an object of ctypes, cffi, numpy or numba can only be there if its module is.  For
+function pointers of its own ctypes and cffi the host loads this file too (_native.py).
 """
 
 import sys
@@ -31,10 +32,10 @@ def native_describe(f):
         return "lowlevel", inner, type(f.function).__name__ == "PyCapsule"
     ctypes = sys.modules.get("ctypes")
     if ctypes is not None and isinstance(f, ctypes._CFuncPtr):
-        return _ctypes_pointer(f, ctypes)
+        return ctypes_pointer(f, ctypes)
     cffi = sys.modules.get("_cffi_backend")
     if cffi is not None and isinstance(f, cffi._CDataBase):
-        return _cffi_pointer(f, cffi)
+        return cffi_pointer(f, cffi)
     kind = type(f)
     if kind.__name__ == "PyCapsule" and kind.__module__ == "builtins":
         nogil = any(
@@ -135,7 +136,7 @@ _CTYPES = {
 }  # fmt: skip
 
 
-def _ctypes_pointer(f, ctypes):
+def ctypes_pointer(f, ctypes):
     address = ctypes.cast(f, ctypes.c_void_p).value
     needs_gil = bool(f._flags_ & 4)  # FUNCFLAG_PYTHONAPI
     if not address:
@@ -168,7 +169,7 @@ def _ctypes_type(t, ctypes):
     raise ValueError("ctypes type %r is not passed here" % (getattr(t, "__name__", t),))
 
 
-def _cffi_pointer(f, cffi):
+def cffi_pointer(f, cffi):
     ctype = cffi.typeof(f)
     if ctype.kind != "function":
         return "", "%s is no function" % ctype.cname

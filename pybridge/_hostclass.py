@@ -87,8 +87,9 @@ def _begin() -> None:
 def _specials_at_hand(names: list[str]) -> tuple[str, ...]:
     for name in names:
         if name not in _specials:
-            _specials[name] = function = _hostasked.special(name)
+            function = _hostasked.special(name)
             _guest.call("host_special", name, function)
+            _specials[name] = function  # last: an interrupt may come in between
     return tuple(names)
 
 
@@ -150,7 +151,9 @@ def _abcs_of(cls: type) -> tuple[str, ...]:
     found = []
     for path in _ABCS:
         module, _, name = path.partition(":")
-        if module in sys.modules and issubclass(cls, getattr(sys.modules[module], name)):
+        # Not there yet, when another thread is importing it.
+        abstract = getattr(sys.modules.get(module), name, None)
+        if abstract is not None and issubclass(cls, abstract):
             found.append(path)
     if any(path.startswith("io:") for path in found):
         found.append("files")

@@ -42,8 +42,8 @@ def _has_memory(x: Any) -> bool:
     if isinstance(x, _PLAIN):
         return True
     for module, name in _CLASSES:
-        loaded = sys.modules.get(module)
-        if loaded is not None and isinstance(x, getattr(loaded, name)):
+        # Not there yet, when another thread is importing it.
+        if isinstance(x, getattr(sys.modules.get(module), name, ())):
             return True
     return is_array(x)  # `sys.modules` may have the guest's numpy
 

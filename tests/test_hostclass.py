@@ -985,3 +985,29 @@ def test_the_keys_of_cmp_to_key_compare_in_the_guest(make):
     key = functools.cmp_to_key(lambda a, b: b - a)
     assert make("lambda keys: sorted(keys)[0] is keys[1]")([key(1), key(3), key(2)])
     assert make("lambda x, k: sorted(x, key=k)")([1, 3, 2], key) == [3, 2, 1]
+
+
+def test_an_interrupt_while_a_class_is_made_leaves_nothing_half_made():
+    children.run("""
+        import pybridge
+        from pybridge import _guest
+        class Odd:
+            def __matmul__(self, other): return "product"
+        multiply = pybridge.eval("lambda x: x @ 1")
+        call = _guest.call
+        def interrupted(name, *args):
+            if name in left:
+                left.remove(name)
+                raise KeyboardInterrupt
+            return call(name, *args)
+        _guest.call = interrupted
+        left = ["host_begin", "host_special", "host_class"]
+        for _ in range(3):
+            try:
+                multiply(Odd())
+            except KeyboardInterrupt:
+                pass
+            else:
+                raise AssertionError
+        assert left == [] and multiply(Odd()) == "product"
+    """)

@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+import sys
+import types
+
 import children
 import pytest
+
+from pybridge import _memory
 
 MEMORY = {
     "bytearray": "bytearray(b'abc')",
@@ -71,3 +76,8 @@ def test_memory_before_the_start_and_inside_a_callback():
         assert x == b"cb"
         """
     )
+
+
+def test_a_module_that_another_thread_is_importing_is_no_obstacle(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pybridge._view", types.ModuleType("pybridge._view"))
+    assert _memory._has_memory(bytearray(1)) and not _memory._has_memory(object())

@@ -793,3 +793,48 @@ def test_arguments_after_one_that_the_host_cannot_make_are_released(make, leakfr
     for _ in range(10):
         assert tried(lambda *args, **kwargs: None, make("Holder")) == "ZeroDivisionError"
         assert tried(lambda a, b, c, k: None, make("Holder")) == "ZeroDivisionError"
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_interrupts_at_the_entry_are_raised(monkeypatch, times):
+    """Also when one comes while the core asks what the one before was."""
+    found = _callback.frame_of_callback
+    left = []
+
+    def interrupted(mem):
+        if left:
+            left.pop()
+            raise KeyboardInterrupt
+        return found(mem)
+
+    call = pybridge.eval("lambda f: f('x', [1])")
+    assert call(lambda *args: args) == ("x", [1])
+    monkeypatch.setattr(_callback, "frame_of_callback", interrupted)
+    for _ in range(3):
+        left[:] = [1] * times
+        with pytest.raises(KeyboardInterrupt):
+            call(lambda *args: args)
+        assert left == []
+        assert call(lambda *args: args) == ("x", [1])
+
+
+def test_an_interrupt_while_the_answer_is_settled_is_raised(monkeypatch, leakfree):
+    """A list in an answer that the guest keeps gets its number by one more call."""
+    keep = pybridge.eval("lambda f, kept=[]: kept.append(f()) or len(kept[-1][0])")
+    take = pybridge.eval("lambda f: len(f())")
+    settle = _callback.settle_answer
+    left = []
+
+    def interrupted(frame):
+        if left:
+            left.pop()
+            raise KeyboardInterrupt
+        settle(frame)
+
+    monkeypatch.setattr(_callback, "settle_answer", interrupted)
+    for _ in range(3):
+        left[:] = [1]
+        with pytest.raises(KeyboardInterrupt):
+            keep(lambda: ([1, 2],))
+        assert left == []
+        assert take(lambda: [1, 2, 3]) == 3  # by the same frame

@@ -7,6 +7,7 @@ import gc
 import pickle
 import threading
 
+import children
 import pytest
 
 import pybridge
@@ -511,3 +512,33 @@ def test_a_container_beside_an_argument_that_cannot_be_read_is_dropped_once(gues
             pybridge.eval("__import__('gc').collect()")
         counts.append(count(items))
     assert passed == [] and counts[0] == counts[1] == counts[2], counts
+
+
+def test_a_long_chain_of_containers_ends_without_recursion():
+    """As C code makes one, behind the back of the methods that would tell the host."""
+    children.run(
+        """
+        import pybridge
+        names = {"make_list": lambda: [], "make_dict": lambda: {}}
+        pybridge.exec('''
+        def chain(make, put):
+            head = last = make()
+            for i in range(150000):
+                new = make()
+                put(new, head)
+                head = new
+            return head, last
+        def put_key(d, x):
+            dict.__setitem__(d, 1, x)
+        def run():
+            for make, put in ((make_list, list.append), (make_dict, put_key)):
+                head, last = chain(make, put)
+                assert type(head).__module__ == "pybridge"
+                del head
+                put(last, 1)
+                assert len(last) == 1
+        ''', names)
+        names["run"]()
+        """,
+        timeout=60,
+    )

@@ -12,7 +12,7 @@
  *   6. the cells become a guest object, or the exception is set.
  * If the host's entry point fails outside of its own care (an interrupt came at its first
  * instruction, or its stack check failed), it is called once more to say why; if it fails
- * again the guest gets a RecursionError: never NULL without an error.  Handles among the
+ * again and again the guest gets a RecursionError: never NULL without an error.  Handles among the
  * arguments are the host's from when it has read them (`given` is 0 then); until that they
  * are dropped here.
  *
@@ -48,6 +48,27 @@ failed:
     return -1;
 }
 
+/* For functions that are points.c's too, and part of pb_callback_run here. */
+#define INLINED inline __attribute__((always_inline))
+
+enum { ASKED = 4 };     /* times, as another interrupt may come in between */
+
+INLINED int pb_callback_end(pb_thread *t, pb_frame *f, pb_outside *outside, int answer)
+{
+    if (PB_UNLIKELY(answer < 0)) {
+        pb_step_in(t, outside);
+        pb_ungive(f, 0, f->given);
+        f->given = 0;
+        (void)pb_step_out(outside);
+        for (int i = 0; answer < 0 && i < ASKED; i++)       /* what was it? */
+            answer = pb_host_entry(f, HOST_FAILED, 0, 0);
+    }
+    pb_step_in(t, outside);
+    if (answer < 0)
+        (void)pb_answer(f, PB_STOP, 0);
+    return answer;
+}
+
 /* What the host left in the frame. new, or NULL with an error set */
 static pb_obj take_answer(pb_frame *f)
 {
@@ -67,9 +88,14 @@ static pb_obj take_answer(pb_frame *f)
     if (PB_UNLIKELY(f->links_used) && pb_linked_finish(f) > 0) {    /* the host's to number */
         pb_outside outside;
         pb_thread *t = pb_step_out(&outside);
-        (void)pb_host_entry(f, HOST_SETTLE, 0, 0);
-        pb_step_in(t, &outside);
+        int settled = pb_host_entry(f, HOST_SETTLE, 0, 0);
+        (void)pb_callback_end(t, f, &outside, settled);
         t->turns--;             /* no code of the program has run */
+        if (PB_UNLIKELY(settled < 0)) {
+            pb_linked_forget(f);
+            pb_xdrop(out);
+            return take_answer(f);      /* why not */
+        }
     }
     return out;
 }
@@ -147,9 +173,7 @@ static int call_host(pb_host_function *function, pb_frame *f, const pb_obj *args
     return hot_call(kind, entry, x, number, f);
 }
 
-/* ---- the steps, also for points.c; here they are part of pb_callback_run ---- */
-
-#define INLINED inline __attribute__((always_inline))
+/* ---- the other steps, also for points.c ---- */
 
 int pb_callback_arguments(pb_frame *f, const pb_obj *args, int64_t nargs)
 {
@@ -182,21 +206,6 @@ INLINED int pb_callback_limited(pb_frame *f)
         return 0;
     G.PyErr_SetString(*G.PyExc_RecursionError, "the host's recursion limit is reached");
     return 1;
-}
-
-INLINED int pb_callback_end(pb_thread *t, pb_frame *f, pb_outside *outside, int answer)
-{
-    if (PB_UNLIKELY(answer < 0)) {
-        pb_step_in(t, outside);
-        pb_ungive(f, 0, f->given);
-        f->given = 0;
-        (void)pb_step_out(outside);
-        answer = pb_host_entry(f, HOST_FAILED, 0, 0);       /* what was it? */
-    }
-    pb_step_in(t, outside);
-    if (answer < 0)
-        (void)pb_answer(f, PB_STOP, 0);
-    return answer;
 }
 
 INLINED int pb_callback_signalled(pb_thread *t, int failed)

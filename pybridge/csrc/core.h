@@ -82,6 +82,8 @@ typedef struct pb_thread {
     int discard;                /* an exception left in `tstate` is nobody's: see stray */
     int64_t turns;              /* how often control came to the guest: see linked.c */
     pb_obj linking;             /* borrowed: the container that linked.c is at work on */
+    pb_obj ended;               /* linkedtype.c: containers that wait for their end ... */
+    int ending;                 /* ... and how many are ending inside one another */
     int spare_floats;           /* how many of `floats` there are: see call.c */
     pb_obj floats[PB_SPARE_FLOATS];     /* owned */
 } pb_thread;
@@ -337,6 +339,7 @@ int pb_linked_give(pb_frame *f, int64_t *at, pb_obj o /*steals on 0*/);
 int pb_linked_push_all(pb_frame *f);
 /* Let go of this crossing's containers but those that the guest keeps: how many. */
 int64_t pb_linked_finish(pb_frame *f);
+void pb_linked_forget(pb_frame *f);
 
 /* ---- buffer.c ---- */
 void pb_buffer_drop(pb_buffer *buffer /*steals*/);

@@ -310,7 +310,14 @@ int64_t pb_host_new(pb_frame *f, int64_t number, int64_t kind, int64_t reuse)
                 pb_entry_find(number)->state = PB_FORGOTTEN;
             goto done;
         }
-        pb_entry_find(number)->object = o;      /* the table may have moved meanwhile */
+        e = pb_entry_find(number);              /* guest code may have run: the table may have moved, */
+        if (e->object == NULL) {
+            e->object = o;
+        } else {                                /* or there is one already */
+            pb_drop(o);
+            o = pb_dup(e->object);
+            fresh = 0;
+        }
     }
     answer = pb_answer(f, PB_WORD(PB_OBJECT, fresh), (int64_t)(intptr_t)o);
 done:
@@ -327,8 +334,8 @@ int64_t pb_host_class_set(pb_frame *f, int64_t number, intptr_t box, int watchab
     if (t == NULL)
         return pb_answer(f, refused, 0);
     pb_type *type = (pb_type *)(void *)G.PyList_GetItem((pb_obj)box, 0);      /* borrowed */
-    pb_entry *e = pb_entry_find(number);
     pb_obj old = NULL, watch = type == NULL ? NULL : G.PyWeakref_NewRef(&type->head, NULL);
+    pb_entry *e = pb_entry_find(number);        /* behind that, which may have run guest code */
     if (watch == NULL || e == NULL) {
         answer = pb_raised(f);
         goto done;

@@ -45,14 +45,18 @@ static pb_kind *free_slot(pb_type *type)
     return &table[i];
 }
 
+/* Make room: twice as much, unless most of it is tombstones. */
 static int grow(void)
 {
-    size_t old_capacity = capacity;
-    pb_kind *old = table, *fresh = calloc(capacity ? capacity * 2 : 256, sizeof *fresh);
+    size_t old_capacity = capacity, live = 0;
+    for (size_t i = 0; i < old_capacity; i++)
+        live += table[i].type != NULL && table[i].word >= 0;
+    size_t fresh_capacity = capacity == 0 ? 256 : live * 4 > capacity ? capacity * 2 : capacity;
+    pb_kind *old = table, *fresh = calloc(fresh_capacity, sizeof *fresh);
     if (fresh == NULL)
         return -1;
     table = fresh;
-    capacity = capacity ? capacity * 2 : 256;
+    capacity = fresh_capacity;
     used = 0;
     for (size_t i = 0; i < old_capacity; i++)
         if (old[i].type != NULL && old[i].word >= 0) {
@@ -97,7 +101,7 @@ int64_t pb_kind_set(pb_frame *f, intptr_t type_handle, int64_t word, intptr_t re
 {
     int64_t refused = 0, answer = PB_NONE;
     pb_type *type = (pb_type *)type_handle;
-    pb_obj watch = NULL, callback = NULL;
+    pb_obj watch = NULL, callback = NULL, old = NULL;
     pb_thread *t = pb_attach(&refused);
 
     if (t == NULL)
@@ -121,16 +125,17 @@ int64_t pb_kind_set(pb_frame *f, intptr_t type_handle, int64_t word, intptr_t re
         }
         known = free_slot(type);
         used++;
-    } else {
-        forget(known);
     }
+    old = known->reducer;
     known->type = type;
     known->word = PB_TAG(word) == PB_OBJECT && owns_memory(type) ? PB_WORD(PB_HEAVY, PB_LENGTH(word)) : word;
     known->reducer = reducer ? pb_dup((pb_obj)reducer) : NULL;
-    known->watch = watch;
-    watch = NULL;
+    pb_obj fresh = watch;
+    watch = known->watch;
+    known->watch = fresh;
     answer = pb_answer(f, PB_NONE, 0);
 done:
+    pb_xdrop(old);                  /* last, as in `forget` */
     pb_xdrop(watch);
     pb_xdrop(callback);
     pb_detach(t);

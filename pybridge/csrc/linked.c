@@ -291,6 +291,21 @@ int64_t pb_linked_finish(pb_frame *f)
     return kept;
 }
 
+/* The host did not settle those that the guest keeps: they are plain copies from now on. */
+void pb_linked_forget(pb_frame *f)
+{
+    for (int64_t i = 0; i < f->links_used; i++) {
+        pb_obj o = (pb_obj)f->links[i];
+        linked *l = linked_of(o, kind_of(o));
+        f->links[i] = 0;
+        if (l->number == 0)
+            l->serial = 0;
+        pb_drop(o);
+    }
+    f->links_used = 0;
+    f->links_serial = 0;
+}
+
 /* ---- numbers ---- */
 
 static int number_set(linked *l, pb_obj o, int64_t number)

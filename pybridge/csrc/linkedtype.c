@@ -13,11 +13,24 @@
 
 typedef int (*traverse_function)(pb_obj, int (*)(pb_obj, void *), void *);
 
+/* Containers inside one another would end by a recursion as deep as they are, against which
+ * CPython protects its own types alone.  So from some depth on they wait for the outermost,
+ * each with the one before in the word of its base. */
+enum { DEEPEST_END = 40 };
+
+static void end(pb_thread *t, pb_obj self)
+{
+    pb_type *type = self->type;
+    t->ending++;
+    pb_linked_bases[kind_of(self)]->dealloc(self);
+    pb_drop(&type->head);
+    t->ending--;
+}
+
 static void linked_dealloc(pb_obj self)
 {
-    int kind = kind_of(self);
-    linked *l = linked_of(self, kind);
-    pb_type *type = self->type;
+    linked *l = linked_of(self, kind_of(self));
+    pb_thread *t = &pb_me;
     G.PyObject_GC_UnTrack(self);
     if (l->number != 0)
         pb_entry_drop(l->number - 1, self);
@@ -25,8 +38,19 @@ static void linked_dealloc(pb_obj self)
     l->base = NULL;
     l->number = l->serial = 0;
     pb_xdrop(base);                     /* the items live on in the container itself */
-    pb_linked_bases[kind]->dealloc(self);
-    pb_drop(&type->head);
+    if (t->ending == DEEPEST_END) {
+        l->base = t->ended;
+        t->ended = self;
+        return;
+    }
+    end(t, self);
+    while (t->ending == 0 && t->ended != NULL) {
+        pb_obj next = t->ended;
+        l = linked_of(next, kind_of(next));
+        t->ended = l->base;
+        l->base = NULL;
+        end(t, next);
+    }
 }
 
 static int linked_traverse(pb_obj self, int (*visit)(pb_obj, void *), void *arg)

@@ -72,6 +72,14 @@ def test_tensors_that_cannot_be_viewed(torch):
         pybridge.view(pybridge.eval("torch.zeros(2, device='meta')", {"torch": torch}))
 
 
+def test_a_tensor_whose_memory_is_negated_is_refused(torch):
+    t = pybridge.eval("torch.full((2,), 1j).conj().imag", {"torch": torch})
+    assert t.tolist() == [-1.0, -1.0]
+    with pytest.raises(BufferError, match="resolve_neg"):
+        pybridge.view(t)
+    assert pybridge.view(t.resolve_neg()).tolist() == [-1.0, -1.0]
+
+
 def test_a_view_of_a_tensor_keeps_it_and_lets_it_go(torch):
     space = {}
     pybridge.exec("import torch, weakref\nt = torch.zeros(1000)\nw = weakref.ref(t)", space)

@@ -56,6 +56,11 @@ def lend_capsules(x):
 
 def _tensor_of(x):
     """A capsule of DLPack 1.0, which can say that nobody may write, where there are such."""
+    if getattr(x, "is_neg", bool)():  # torch itself forgets to ask, as `x.numpy()` does not
+        raise BufferError(
+            "the tensor's memory has its numbers negated (the imaginary part of a conjugate): "
+            "use x.resolve_neg()"
+        )
     try:
         return x.__dlpack__(max_version=(1, 0))
     except TypeError:

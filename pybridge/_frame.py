@@ -46,6 +46,8 @@ class Frame:
     `links`: the containers that cross (`_linked`), or None; then `keep` is a list too;
     `places`: by id, where they are in it, if there are several.
     `chunk`: where new handles go; `words`: the address of its words, of which `used` are used.
+    `part_chunk`: a weak reference to the one where handles of parts of the array at `part_of`
+    go, of which `parts` words are used.
     """
 
     __slots__ = (
@@ -61,6 +63,9 @@ class Frame:
         "last",
         "links",
         "owner",
+        "part_chunk",
+        "part_of",
+        "parts",
         "places",
         "scratch",
         "scratch_at",
@@ -83,6 +88,8 @@ class Frame:
         self.places: dict[int, int] | None = None
         by_address[self.address] = ref(self)
         self.renew()
+        self.part_of = self.parts = 0
+        self.part_chunk = ref(self.chunk)
         self.scratch = ffi.new("char[]", _SCRATCH)
         self.scratch_at = int(_cast("intptr_t", self.scratch))  # a cast each time allocates
         self.buffer = ffi.buffer(self.scratch)

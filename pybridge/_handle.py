@@ -12,6 +12,7 @@ are dead.  An adopted object that owns much memory gets a chunk for itself.
 from __future__ import annotations
 
 import _thread
+from _weakref import ref
 
 from pybridge import _kinds, _release
 from pybridge._core import ffi, lib
@@ -30,6 +31,7 @@ _cast = ffi.cast
 _INTS = ffi.typeof("int64_t *")
 _LAST = _release.CHUNK - 1
 SHARED = 1 << (lib.PB_SHARED_SHIFT - 8)
+_PART = 1 << (lib.PB_PART_SHIFT - 8)
 
 
 class Handle:
@@ -189,18 +191,38 @@ def adopt_alone(handle: int, number: int = _kinds.UNCLASSIFIED) -> Any:
     return _proxy(cls, handle, chunk)
 
 
-def adopt_heavy(handle: int, number: int) -> Any:
-    """Likewise for an object that owns much memory; it may be SHARED, as in `adopt`."""
+def adopt_heavy(frame: Frame, handle: int, number: int) -> Any:
+    """Likewise for an object that owns much memory, or is PART of an array that does; it may be
+    SHARED, as in `adopt`."""
     if number >= SHARED:
         number -= SHARED
-        if number in makers:
-            return adopt_heavy(handle, number)
-        known = find(handle, instances[number] or _kinds.used(number))
+        plain = number & (_PART - 1)
+        if plain in makers:
+            return adopt_heavy(frame, handle, number)
+        known = find(handle, instances[plain] or _kinds.used(plain))
         if known is not None:
             return _met_again(known, handle)
-        return _entered(adopt_heavy(handle, number), handle)
+        return _entered(adopt_heavy(frame, handle, number), handle)
     _release.heavy_step()
+    if number >= _PART:
+        return _adopt_part(frame, handle, number - _PART)
     return adopt_alone(handle, number)
+
+
+def _adopt_part(frame: Frame, handle: int, number: int) -> Any:
+    """A part of an array waits for other parts of the same one, not more than a chunk of them:
+    they all keep the same memory."""
+    owner = _cast(_INTS, handle)[lib.PB_PART_BASE]
+    chunk = frame.part_chunk() if frame.part_of == owner else None
+    if chunk is None or frame.parts > _LAST:
+        chunk = _release.chunk_new()
+        frame.part_of, frame.part_chunk, frame.parts = owner, ref(chunk), 0
+    _cast(_INTS, chunk.address)[frame.parts] = handle
+    frame.parts += 1
+    cls = promote(instances[number])
+    if cls is None:
+        return _adopt_other(frame, handle, chunk, number)
+    return _proxy(cls, handle, chunk)
 
 
 def _proxy(cls: type, handle: int, chunk: _release.Chunk) -> Any:

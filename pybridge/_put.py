@@ -23,6 +23,7 @@ from pybridge._frame import BASE, Frame
 from pybridge._handle import Handle, closed
 from pybridge._host import utf8
 from pybridge._identity import enter
+from pybridge._kinds import guest_classes
 from pybridge._tags import (
     BIGINT,
     BUILD,
@@ -163,9 +164,47 @@ def keep(frame: Frame, x: Any) -> None:
 
 
 def _put_other(frame: Frame, at: int, x: Any, kind: type) -> int:
+    if kind is slice:
+        return _put_slice(frame, at, x, 0)
     if kind is tuple:
-        return put_items(frame, at, TUPLE, x, 0)
+        n = len(x)
+        if n > 3 or at >= BASE - 16:
+            return put_items(frame, at, TUPLE, x, 0)
+        # Without a loop, so that a trace takes it in: a[i, :], np.zeros((m, n))
+        frame.ints[2 * at] = TUPLE | n << 8
+        at += 1
+        if n != 0:
+            at = _put_first(frame, at, x[0])
+        if n >= 2:
+            at = _put_first(frame, at, x[1])
+        if n == 3:
+            at = _put_first(frame, at, x[2])
+        return at
     return put_at_depth(frame, at, x, kind, 0)
+
+
+def _put_slice(frame: Frame, at: int, x: Any, depth: int) -> int:
+    start, stop, step = x.start, x.stop, x.step
+    if at >= BASE - 16 or not (_is_index(start) and _is_index(stop) and _is_index(step)):
+        return put_items(frame, at, SLICE, (start, stop, step), depth)
+    frame.ints[2 * at] = SLICE | 3 << 8
+    return put(frame, put(frame, put(frame, at + 1, start), stop), step)
+
+
+def _is_index(x: Any) -> bool:
+    return x is None or type(x) is int
+
+
+def _put_first(frame: Frame, at: int, item: Any) -> int:
+    """An item of a tuple that is no item itself: as in `put_items`."""
+    kind = type(item)
+    if kind is slice:
+        return _put_slice(frame, at, item, 1)
+    if kind is list or kind is dict or kind is set:
+        return late.container(frame, at, item, kind, 1)
+    if kind is tuple or kind is frozenset:
+        return put_at_depth(frame, at, item, kind, 1)
+    return put(frame, at, item)
 
 
 def put_at_depth(frame: Frame, at: int, x: Any, kind: type, depth: int) -> int:
@@ -183,7 +222,7 @@ def put_at_depth(frame: Frame, at: int, x: Any, kind: type, depth: int) -> int:
         frame.doubles[2 * at + 3] = x.imag
         return at + 2
     if kind is slice:
-        return put_items(frame, at, SLICE, (x.start, x.stop, x.step), depth)
+        return _put_slice(frame, at, x, depth)
     if kind is frozenset:
         return put_items(frame, at, FROZENSET, list(x), depth)
     if kind is range:
@@ -194,6 +233,10 @@ def put_at_depth(frame: Frame, at: int, x: Any, kind: type, depth: int) -> int:
     if x is NotImplemented:
         frame.ints[2 * at] = NOTIMPLEMENTED
         return at + 1
+    if kind is type:
+        known = guest_classes.get(x)  # `int` and the like, once they have crossed
+        if known is not None:
+            return put(frame, at, known)
     try:
         encoder = encoders.get(kind)
         if encoder is None:

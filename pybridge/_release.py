@@ -14,8 +14,14 @@ then tells; a finalizer or a callback of the collector would fail, and the word 
 the program is at its recursion limit).  Guest memory is invisible to the host's collector: a
 loop that makes and drops a guest object has nothing to collect here, and held 900,000 of them
 before the first minor collection.  So the core counts the bytes of what it hands out and
-nobody else has; every `_HEAVY_LIMIT` bytes, or `_MOST_REFILLS` batches of chunks, the
-collector is asked for a step.  `statistics` and `release` sweep too.
+nobody else has; when `_HEAVY_LIMIT` bytes have outlived a minor collection the collector is
+asked for a step.  `statistics` and `release` sweep too.
+
+Memory that is freed late is cold when it is used again, and a step of a major collection takes
+a millisecond or more: `x + x` of a thousand numbers took three times as long as natively while
+64 MB of dead arrays waited for it.  So every `_young_limit` bytes the young ones are collected
+(`_host.collect_young`), which takes 4 us and as much again to release them; less often where
+most are still alive then.
 
 Objects that own much memory have a chunk of their own: a neighbour cannot keep them.
 
@@ -31,7 +37,7 @@ from _weakref import ref as _ref
 
 from pybridge import _kinds
 from pybridge._core import ffi, lib
-from pybridge._host import collect_step
+from pybridge._host import collect_step, collect_young
 from pybridge._locks import locked
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
@@ -41,7 +47,11 @@ if TYPE_CHECKING:
 CHUNK: int = lib.PB_CHUNK
 _BATCH = 32  # chunks made at a time
 _HEAVY_LIMIT = 64 << 20  # bytes
-_MOST_REFILLS = 256  # 65,536 proxies; a step of the collector takes as long as 1,000 to 8,000
+_YOUNG_LEAST = 512 << 10  # bytes: half of a core's second cache, these days
+_FEW = 4  # chunks; the last one's objects may still be held where a trace has them
+_young_limit = _YOUNG_LEAST
+_kept = 0  # bytes of what was alive then, since the collector was asked for a step
+_MOST_REFILLS = 256  # 65,536 proxies without a minor collection
 _refills = 0  # since a minor collection was last noticed
 
 shared = lib.pb_shared_state()
@@ -119,26 +129,38 @@ def chunk_new() -> Chunk:
 def _refill() -> None:
     global _refills
     _refills += 1
+    if shared.heavy_bytes > _young_limit:
+        heavy_step()
     collected = _sentinel() is None
-    if not collected and (_refills > _MOST_REFILLS or shared.heavy_bytes > _HEAVY_LIMIT):
-        shared.heavy_bytes = 0
-        if collect_step is not None:
-            collect_step()
+    if not collected and _refills > _MOST_REFILLS:
+        collect_young()
         collected = True  # the sentinel may not tell: a trace may just hold it
-    # Not waited for: a signal handler may have come between on this very thread.
-    if collected and _lock.acquire(False):
-        _refills = 0
-        try:
-            _find_dead(everything=_major_happened())
-        finally:
-            _lock.release()
-        release_dead()
+    if collected:
+        _release_young()
     for _ in range(_BATCH):
         try:
             _ready.append(_free.pop())
         except IndexError:
             _grow()
             break
+
+
+def _release_young() -> float:
+    """After a minor collection: release what it found dead, of what is young.  Gives which part
+    of it was."""
+    global _refills
+    # Not waited for: a signal handler may have come between on this very thread.
+    if not _lock.acquire(False):
+        return 1.0
+    _refills = 0
+    try:
+        young = len(_young)
+        _find_dead(everything=_major_happened())
+        part = min(1.0, len(_dead) / young) if young else 1.0
+    finally:
+        _lock.release()
+    release_dead()
+    return part
 
 
 def _grow() -> None:
@@ -217,8 +239,19 @@ def sweep() -> None:
 
 def heavy_step() -> None:
     """Called after the guest handed out a large object: collect when there were many."""
-    if shared.heavy_bytes > _HEAVY_LIMIT:
-        shared.heavy_bytes = 0
+    global _kept, _young_limit
+    if shared.heavy_bytes <= _young_limit or len(_young) < _FEW:
+        return
+    handed, shared.heavy_bytes = shared.heavy_bytes, 0
+    least = max(_YOUNG_LEAST, collect_young() // 2)
+    alive = 1.0 - _release_young()
+    if alive > 0.5:
+        _young_limit = min(2 * _young_limit, _HEAVY_LIMIT)
+    else:
+        _young_limit = max(_young_limit // 2, least)
+    _kept += int(alive * handed)
+    if _kept > _HEAVY_LIMIT:
+        _kept = 0
         if collect_step is not None:
             collect_step()
         sweep()

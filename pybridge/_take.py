@@ -246,7 +246,7 @@ def _get_other(frame: Frame, ints: Any, doubles: Any, at: int, tag: int, n: int)
     if tag == CLASS:
         return late.class_object(n, adopt(frame, payload)), at + 1
     if tag == HEAVY:
-        return adopt_heavy(payload, n), at + 1
+        return adopt_heavy(frame, payload, n), at + 1
     if tag == UNKNOWN:
         return late.unknown(adopt(frame, payload)), at + 1
     if tag == LINK:

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import pybridge
+from pybridge import _put
 
 FREEZE = """
 import struct
@@ -404,3 +405,25 @@ def test_unhashable_keys_are_the_guests_error(guest):
         hash(x)
     with pytest.raises(TypeError, match="unhashable type: 'Unhashable'"):
         pybridge.eval("lambda x: {x: 1}")(x)
+
+
+@pytest.mark.parametrize("before", [0, 1, 20, 23, 24, 28, 29, 30, 31, 32, 60, 61, 62, 63, 64])
+def test_short_tuples_and_slices_arrive_wherever_they_stand(guest, before):
+    """They are written without a loop, near the beginning of the cells."""
+    values = [
+        (), (1,), (1, 2.5), (None, True, "x"), (1, 2, 3, 4), slice(None), slice(1, 2),
+        (2**70, 3), slice(0, 2**70, -1), slice("a", (1,), 2.5), (slice(1), slice(None, None, 2), 5),
+        ((), ((1, slice(3)),), frozenset([2])), (..., None, slice(1, None)), ([1], {2: 3}, {4}),
+    ]  # fmt: skip
+    there = pybridge.eval("lambda *args: [repr(x) for x in args]")
+    for value in values:
+        assert list(there(*range(before), value, -1)) == [
+            repr(x) for x in (*range(before), value, -1)
+        ]
+
+
+def test_a_class_that_has_crossed_is_not_looked_for_again(guest, monkeypatch):
+    same = pybridge.eval("lambda a, b, c: a is int and b is dict and c is ValueError")
+    assert same(int, dict, ValueError)
+    monkeypatch.setattr(_put, "encoder_of", None)
+    assert same(int, dict, ValueError)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+import weakref
 
 import pytest
 
@@ -33,3 +34,19 @@ def test_hidden_frames_are_in_no_traceback():
     except ValueError as error:
         names = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
     assert names == ["test_hidden_frames_are_in_no_traceback"]
+
+
+def test_the_young_are_collected():
+    class Thing:
+        pass
+
+    things = [Thing() for _ in range(100)]
+    references = [weakref.ref(x) for x in things]
+    del things
+    filled = _host.collect_young()
+    if _host.collect_step is None:
+        assert filled == 0
+    else:
+        assert 0 < filled <= _host._MOST_FILLED
+        # One may be in a trace's hands still.
+        assert sum(r() is not None for r in references) <= 1

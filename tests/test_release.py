@@ -489,6 +489,91 @@ def test_large_objects_dropped_in_a_loop_do_not_pile_up(kind):
     assert int(result.out) < 300
 
 
+pypy = pytest.mark.skipif(
+    _release.collect_step is None, reason="a CPython host counts references"
+)
+
+
+def open_at_most(make_one, n):
+    """How many handles are open while results are made and dropped."""
+    most = 0
+    for i in range(n):
+        make_one()
+        if i % 100 == 0:
+            most = max(most, _release.handles_open())
+    return most
+
+
+@pypy
+def test_dead_arrays_wait_for_half_a_megabyte_and_not_for_a_major_collection(np, monkeypatch):
+    steps = []
+    monkeypatch.setattr(_release, "collect_step", lambda: steps.append(1))
+    for size in (100, 1000, 20_000):
+        x = np.ones(size)
+        settle()
+        before = _release.handles_open()
+        most = open_at_most(lambda x=x: x + x, 8000) - before
+        assert most < 2500 if size == 100 else most < 600  # of 0.9, 8 and 160 kB
+    assert len(steps) <= 2, "one may be from before"
+
+
+@pypy
+def test_arrays_that_are_kept_are_not_looked_for_again_and_again(np, monkeypatch):
+    young = []
+
+    def collect_young():
+        young.append(1)
+        return 1 << 20
+
+    monkeypatch.setattr(_release, "collect_young", collect_young)
+    x = np.ones(1000)
+    kept = [x + x for _ in range(4000)]  # 32 MB
+    assert 1 <= len(young) <= 16
+    del kept
+    settle()
+
+
+@pypy
+def test_parts_of_an_array_wait_for_parts_of_the_same_one(np):
+    a, b = np.arange(1000.0), np.arange(2000.0)
+    parts = [a[i:] for i in range(8)]
+    assert len({p._pybridge_chunk for p in parts}) == 1
+    more = [a[8:], b[1:], b[2:], a[9:]]
+    chunks = [p._pybridge_chunk for p in more]
+    assert chunks[1] is chunks[2] and len({*chunks, parts[0]._pybridge_chunk}) == 4
+    assert [p[0] for p in (*parts, *more)] == [*range(8), 8, 1, 2, 9]
+    # Of a small one they may as well wait for anything else.
+    one, other = pybridge.eval("numpy.arange(20.0), numpy.arange(9.0)", {"numpy": np})
+    few = [x for i in range(8) for x in (one[i:], other[i:])]
+    assert len({x._pybridge_chunk for x in few}) <= 4
+
+
+def test_a_part_keeps_its_array_and_dies_without_its_neighbours(np):
+    names = pybridge.eval("{}")
+    pybridge.exec(
+        "import numpy, weakref\n"
+        "def part():\n"
+        "    a = numpy.ones(77_000)\n"
+        "    return weakref.ref(a), a[1:]\n",
+        names,
+    )
+    whole, part = names["part"]()
+    other_whole, other = names["part"]()
+    settle()
+    assert part[0] == other[0] == 1.0 and whole() is not None
+    del part
+    settle()
+    assert whole() is None and other_whole() is not None
+    again = other[1:]  # in the same chunk as the other
+    pybridge.release(other)
+    assert again[0] == 1.0 and other_whole() is not None
+    with pytest.raises(pybridge.ClosedHandle):
+        len(other)
+    pybridge.release(again)
+    settle()
+    assert other_whole() is None
+
+
 def test_a_large_object_does_not_wait_for_a_neighbour(make):
     pybridge.exec(
         "import weakref\n"

@@ -109,6 +109,10 @@ enum { PB_LIST_ITERATOR = 1 /* pb_fetch can read ahead from it */ };
  * too, perhaps the host, by a proxy. */
 enum { PB_SHARED_SHIFT = 32 };
 
+/* Set in the word of a PB_HEAVY array that is part of another one, whose address is this word
+ * of its object. */
+enum { PB_PART_SHIFT = 31, PB_PART_BASE = 6 };
+
 /* A chunk of handles is this many words; pybridge/_release.py owns the memory. */
 #define PB_CHUNK 8
 

@@ -40,12 +40,10 @@ static int64_t array_bytes(const array_object *a)
     return most;
 }
 
-static int64_t bytes_owned(pb_obj o /*borrowed*/, const array_object *a)
+static int64_t bytes_owned(pb_obj o /*borrowed*/)
 {
     pb_buffer view;
     int64_t bytes = o->type->basicsize;
-    if (a != NULL)                  /* the death of one that is part of another frees little */
-        return a->base != NULL ? bytes : bytes + array_bytes(a);
     if (o->type->buffer != NULL && o->type->buffer->get != NULL) {
         if (G.PyObject_GetBuffer(o, &view, 0x11c /* PyBUF_FULL_RO */) == 0) {
             bytes += view.len;
@@ -59,13 +57,29 @@ static int64_t bytes_owned(pb_obj o /*borrowed*/, const array_object *a)
 
 enum { LIGHT = 2048 };              /* bytes */
 
+/* The word for an array, and the bytes that it owns: those of one that is part of another are the
+ * other's, which it keeps alive. */
+static int64_t array_word(const array_object *a, int64_t word, int64_t *bytes)
+{
+    const array_object *owner = a;
+    if (a->base != NULL)
+        owner = as_array(a->base);
+    else
+        *bytes += array_bytes(a);
+    if (owner == NULL)              /* a part of something else */
+        return word;
+    if (owner->base == NULL && array_bytes(owner) < LIGHT)
+        return PB_WORD(PB_OBJECT, PB_LENGTH(word));         /* it may wait for its neighbours */
+    return owner == a ? word : word | (int64_t)1 << PB_PART_SHIFT;
+}
+
 int64_t pb_weigh_heavy(pb_obj o /*borrowed*/, int64_t word)
 {
     const array_object *a = as_array(o);
-    int64_t bytes = bytes_owned(o, a);
+    int64_t bytes = a == NULL ? bytes_owned(o) : o->type->basicsize;
+    if (a != NULL)
+        word = array_word(a, word, &bytes);
     if (o->refcount == 1)
         pb_state.heavy_bytes += bytes;
-    if (a != NULL && a->base == NULL && bytes < LIGHT)
-        return PB_WORD(PB_OBJECT, PB_LENGTH(word));         /* it may wait for its neighbours */
     return word;
 }

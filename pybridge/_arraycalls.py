@@ -2,9 +2,10 @@
 """Calls of `numpy.array` and its like with a host list of numbers.
 
 The list would cross as a guest list, with an object for each number, which numpy then reads one
-by one.  `_bulk.block` makes the array from the numbers themselves instead.  Such calls are
-recognised by the function that is called, whichever way the program came by it: each proxy of
-a function in C remembers whether it is one of these, once it has been called with such a list.
+by one.  `_bulk.block` makes the array from the numbers themselves instead; a short list crosses
+as a tuple, in half the time.  Such calls are recognised by the function that is called,
+whichever way the program came by it: each proxy of a function in C remembers whether it is one
+of these, once it has been called twice with such a list.
 
 Lists with anything else in them, other arguments than a dtype, and dtypes that are not those of
 the numbers go to numpy as ever.  Any thread.
@@ -41,13 +42,14 @@ def _made(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if not head or function._pybridge_handle == 0:
         return None
     nested = type(head[0]) is list
-    if not (nested or (len(values) >= _LEAST and list_strategy(values) in _NUMBERS)):
+    if not (nested or list_strategy(values) in _NUMBERS):
         return None
-    if function._pybridge_arrays is None:
-        _set(function, "_pybridge_arrays", _guest.call("numpy_makes", function))
-    if not function._pybridge_arrays or (
-        nested and (function._pybridge_arrays == 1 or len(values) * len(head[0]) < _LEAST_ROWS)
-    ):
+    dimensions = function._pybridge_arrays
+    if dimensions == 0:
+        return None
+    if dimensions is None or dimensions == _CALLED:
+        dimensions = _asked(function, dimensions)
+    if dimensions < (2 if nested else 1):
         return None
     if len(args) == 1 and not kwargs:
         dtype = None
@@ -57,13 +59,39 @@ def _made(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         dtype = kwargs["dtype"]
     else:
         return None
+    if (len(values) * len(head[0]) < _LEAST_ROWS) if nested else (len(values) < _LEAST):
+        return _made_of_few(function, values, nested, dtype)
     from pybridge import _bulk
 
     return _bulk.block(values, dtype)
 
 
+def _asked(function: Any, before: int | None) -> int:
+    # A bound method, `l.append`, has a proxy for this one call.
+    found: int = _CALLED if before is None else _guest.call("numpy_makes", function)
+    _set(function, "_pybridge_arrays", found)
+    return found
+
+
+def _made_of_few(function: Any, values: list[Any], nested: bool, dtype: Any) -> Any:
+    # To a dtype with fields a tuple is something else than a list.
+    if dtype is not None and dtype is not float and dtype is not int:
+        return None
+    if nested:
+        for row in values:
+            if type(row) is not list or list_strategy(row) not in _NUMBERS:
+                return None
+        items = tuple([tuple(row) for row in values])
+    else:
+        items = tuple(values)
+    args = (items,) if dtype is None else (items, dtype)
+    return call_handle(function._pybridge_handle, args, {}, function)
+
+
+_CALLED = -1
 _NUMBERS = ("FloatListStrategy", "IntOrFloatListStrategy", "IntegerListStrategy")
 extensions["builtins", "builtin_function_or_method"] = {
     "__call__": _call,
-    "_pybridge_arrays": None,  # not asked yet; 0: no, 1: of one dimension, 2: of any
+    # Not called yet; _CALLED: once; 0: it makes none; 1: of one dimension, 2: of any.
+    "_pybridge_arrays": None,
 }

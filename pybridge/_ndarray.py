@@ -35,7 +35,7 @@ _cast = ffi.cast
 _INTS = ffi.typeof("int64_t *")
 # PyArrayObject_fields of numpy's C API, in words of 8 bytes
 DATA, NDIM, SHAPE, STRIDES, DESCR, FLAGS = 2, 3, 4, 5, 7, 8
-_HALF = 0xFFFFFFFF  # ndim and flags are C ints
+HALF = 0xFFFFFFFF  # ndim and flags are C ints
 MAY_WRITE = 0x400 | 1 << 31  # NPY_ARRAYWRITEABLE, NPY_ARRAY_WARN_ON_WRITE
 WRITEABLE = 0x400
 NEEDED = ("__getitem__", "__setitem__", "__len__", "__iter__")
@@ -44,7 +44,7 @@ NEEDED = ("__getitem__", "__setitem__", "__len__", "__iter__")
 def fields_of(handle: int) -> tuple[Any, ...]:
     """(data, ndim, shape, strides, descriptor, flags), for a comparison with what is known."""
     words = _cast(_INTS, handle)
-    n = words[NDIM] & _HALF
+    n = words[NDIM] & HALF
     if n > 64:
         return ()
     shape, strides = _cast(_INTS, words[SHAPE]), _cast(_INTS, words[STRIDES])
@@ -54,7 +54,7 @@ def fields_of(handle: int) -> tuple[Any, ...]:
         tuple(shape[0:n]),
         tuple(strides[0:n]),
         words[DESCR],
-        words[FLAGS] & _HALF,
+        words[FLAGS] & HALF,
     )
 
 
@@ -374,7 +374,7 @@ def methods(
         DOUBLES=ffi.typeof("double *"),
         END=2**62,
         FLAGS=FLAGS,
-        HALF=_HALF,
+        HALF=HALF,
         INTS=_INTS,
         MAY_WRITE=MAY_WRITE,
         NDIM=NDIM,

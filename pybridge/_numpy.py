@@ -2,6 +2,7 @@
 """Faster ways for numpy's objects: what their mirror classes do without a crossing.
 
     a[i], a[i, j] = x, len(a), for x in a      `_ndarray`: raw loads and stores
+    a.shape, a.ndim, a.size                    `_shapes`: read where numpy has them
     x + y, x < y, -x of numpy.float64          `_scalars`: host arithmetic, objects made late
     the same of numpy.int32 and so on          `_numbers`
     a[i] of complex numbers, text, dates       `_otherkinds`
@@ -133,6 +134,7 @@ def _install() -> None:
         _ndarray,
         _otherkinds,
         _scalars,
+        _shapes,
         _ufunc,
         _void,
     )
@@ -172,7 +174,9 @@ def _install() -> None:
     classes["ndarray"] = ndarray
     doubles = dict(dtypes)["float64"]
     _add(ndarray, _ndarray.methods(classes, kinds, record, doubles, ordinary))
-    _add(ndarray, _hostnumpy.methods(_get(ndarray, "__getattr__")))
+    attribute = _get(ndarray, "__getattr__")
+    _add(ndarray, _shapes.methods(ndarray, attribute))
+    _add(ndarray, _hostnumpy.methods(attribute))
     _shorten(ndarray, "tolist", _bulk.lister(dtypes))
     _add(c["ufunc"], _ufunc.methods(c["ufunc"], c["float64"]))
     number = _get(c["float64"], "_pybridge_number")

@@ -18,6 +18,7 @@ from pybridge._core import ffi
 from pybridge._frame import frame_get, frames
 from pybridge._handle import adopt_late
 from pybridge._host import hidden, module_dict
+from pybridge._proxy import QuickAttribute
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -259,8 +260,8 @@ def complex_methods(complex128: Any, float64: Any, ordinary: dict[str, Any]) -> 
     methods = {name: space[name] for name in NEEDED_COMPLEX}
     return {
         **methods,
-        "real": property(space["get_real"]),
-        "imag": property(space["get_imag"]),
+        "real": QuickAttribute("real", space["get_real"]),
+        "imag": QuickAttribute("imag", space["get_imag"]),
     }
 
 

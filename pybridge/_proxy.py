@@ -49,6 +49,20 @@ class GuestAttribute:
         instance.__delattr__(self._name)
 
 
+class QuickAttribute(GuestAttribute):
+    """Likewise one that `read(proxy)` knows."""
+
+    def __init__(self, name: str, read: Callable[[Any], Any]) -> None:
+        super().__init__(name)
+        self._read = read
+
+    @hidden
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is not None:
+            return self._read(instance)
+        return _guest.get_attribute(owner, self._name)
+
+
 def _set_attribute(x: Any, name: str, value: Any) -> None:
     frame = frame_get()
     put(frame, 0, value)

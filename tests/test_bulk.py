@@ -10,6 +10,7 @@ import time
 import pytest
 
 import pybridge
+from pybridge import _guest
 
 
 @pytest.mark.parametrize(
@@ -100,12 +101,31 @@ LONG = {
     "wide": [[float(i + j) for j in range(2000)] for i in range(3)],
     "empty rows": [[]] * 20,
 }
+SHORT = {  # these cross as tuples
+    "few floats": [0.5, float("nan"), -0.0],
+    "few ints": [1, -(2**63), 2**63 - 1],
+    "few of both": [1, 2.5],
+    "one": [7],
+    "a large int": [2**63, 1],
+    "truths": [True, False],
+    "an int and a truth": [1, True],
+    "a text": [1.0, "x"],
+    "few rows": [[1.5, 2.5], [3.5, 4.5]],
+    "few rows of both": [[1, 2], [3.5, 4.5]],
+    "few ragged": [[1.5, 2.5], [3.5]],
+    "few rows and a number": [[1.5, 2.5], 3.5],
+    "few empty rows": [[], []],
+    "rows of pairs": [[(1, 2), (3, 4)]],
+    "few deep": [[[1.0], [2.0]]],
+}
 
 
 @pytest.mark.parametrize(
     "name", ["array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray"]
 )
-@pytest.mark.parametrize("values", LONG.values(), ids=LONG.keys())
+@pytest.mark.parametrize(
+    "values", [*LONG.values(), *SHORT.values()], ids=[*LONG.keys(), *SHORT.keys()]
+)
 def test_numpys_functions_make_of_a_host_list_what_they_make_of_a_list(np, judge, name, values):
     make = getattr(np, name)
     for dtype in ((), (None,), (float,), ("int64",), (int,), ("f4",), ("longlong",), (">f8",)):
@@ -118,6 +138,27 @@ def test_numpys_functions_make_of_a_host_list_what_they_make_of_a_list(np, judge
                 assert (type(error).__name__, str(error)) == expected, dtype
             else:
                 assert judge["described"](a) == expected, dtype
+
+
+def test_a_short_list_is_no_record(np):
+    for _ in range(3):  # from the third call on it is known what the function makes
+        for values in ([1, 2], [[1, 2], [3, 4]]):
+            a = np.array(values, dtype=[("a", int), ("b", float)])
+            assert a.shape == np.shape(values) and a.dtype.names == ("a", "b")
+
+
+def test_a_list_is_asked_for_what_is_called_with_it_twice_only(np, monkeypatch):
+    asked = []
+    call = _guest.call
+    monkeypatch.setattr(
+        _guest, "call", lambda name, *args: asked.append(name) or call(name, *args)
+    )
+    guest_list = pybridge.eval("[]")
+    for i in range(5):
+        guest_list.extend([i, 2])
+        assert np.max([i, 7]) == 7
+    assert asked.count("numpy_makes") <= 1
+    assert list(guest_list) == [0, 2, 1, 2, 2, 2, 3, 2, 4, 2]
 
 
 def test_an_array_of_a_list_is_like_any_other(np):

@@ -236,3 +236,26 @@ def test_the_truth_of_a_comparison_combines(np):
     assert type(both) is type(np.bool_(True)) and both and is_late(both)
     assert not (~both) and (both | False) and (True ^ both) == False  # noqa: E712
     assert repr(both & 1) == repr(np.bool_(True) & 1)
+
+
+@pytest.mark.parametrize("kind", ["int64", "uint8", "int32"])
+def test_a_list_is_repeated_and_stays_the_hosts(np, kind):
+    """numpy took the guest's list for an array: x * [1, 2] was [2, 4]."""
+    x = np.array([2, 0], kind)[0]
+    for made in (x * [1, 2], [1, 2] * x):
+        assert type(made) is list and made == [1, 2, 1, 2]
+    k = same = [1, 2]
+    k *= x
+    assert k is same == [1, 2, 1, 2]
+    assert x * (1, 2) == (1, 2, 1, 2) and x * "ab" == "abab"
+    with pytest.raises(TypeError):
+        np.float64(2) * [1, 2]
+
+
+def test_a_list_in_the_guest_is_repeated_there(np):
+    times = pybridge.eval("lambda x, y: x * y")
+    x = np.int64(2)
+    assert times(x, [1, 2]) == times([1, 2], x) == [1, 2, 1, 2]
+    with pytest.raises(TypeError, match="can't multiply sequence"):
+        times(np.float64(2), [1, 2])
+    assert times([1, 2], np.arange(2)).tolist() == [0, 2]

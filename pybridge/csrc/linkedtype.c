@@ -112,7 +112,10 @@ static int fresh(pb_obj o)
 }
 
 /* Places in a type's tables of slots, in each version. */
-enum { SQ_LENGTH, SQ_ITEM = 3, SQ_CONTAINS = 7, MP_LENGTH = 0, MP_SUBSCRIPT = 1 };
+enum {
+    SQ_LENGTH, SQ_CONCAT, SQ_REPEAT, SQ_ITEM, SQ_CONTAINS = 7, SQ_INPLACE_CONCAT, SQ_INPLACE_REPEAT,
+    MP_LENGTH = 0, MP_SUBSCRIPT
+};
 
 static void *slot_of(const void *table, int place)
 {
@@ -142,6 +145,42 @@ static int read_contains(pb_obj o, pb_obj x)
 {
     void *slot = slot_of(pb_linked_bases[kind_of(o)]->sequence, SQ_CONTAINS);
     return fresh(o) != 0 ? -1 : ((int (*)(pb_obj, pb_obj))(intptr_t)slot)(o, x);
+}
+
+/* l + x, l * n, n * l, by the slots of sequences alone, as a list has them: with `__mul__` in Python the type
+ * had that of numbers too, and numpy.int64(2) * l took l for an array. */
+static pb_obj read_concat(pb_obj o, pb_obj x)
+{
+    void *slot = slot_of(pb_linked_bases[LIST]->sequence, SQ_CONCAT);
+    return fresh(o) != 0 ? NULL : ((pb_obj (*)(pb_obj, pb_obj))(intptr_t)slot)(o, x);
+}
+
+static pb_obj read_repeat(pb_obj o, ssize_t n)
+{
+    void *slot = slot_of(pb_linked_bases[LIST]->sequence, SQ_REPEAT);
+    return fresh(o) != 0 ? NULL : ((pb_obj (*)(pb_obj, ssize_t))(intptr_t)slot)(o, n);
+}
+
+/* l += x and l *= n.  What was changed before an error reaches the host with the next look. */
+static pb_obj changed(pb_obj o, pb_obj result /* steals */)
+{
+    if (result != NULL && argument(o) != NULL && pb_linked_push(o, LIST) != 0) {
+        pb_drop(result);
+        return NULL;
+    }
+    return result;
+}
+
+static pb_obj change_concat(pb_obj o, pb_obj x)
+{
+    void *slot = slot_of(pb_linked_bases[LIST]->sequence, SQ_INPLACE_CONCAT);
+    return fresh(o) != 0 ? NULL : changed(o, ((pb_obj (*)(pb_obj, pb_obj))(intptr_t)slot)(o, x));
+}
+
+static pb_obj change_repeat(pb_obj o, ssize_t n)
+{
+    void *slot = slot_of(pb_linked_bases[LIST]->sequence, SQ_INPLACE_REPEAT);
+    return fresh(o) != 0 ? NULL : changed(o, ((pb_obj (*)(pb_obj, ssize_t))(intptr_t)slot)(o, n));
 }
 
 static pb_obj read_iter(pb_obj o)
@@ -253,6 +292,10 @@ static int type_make(int kind, pb_obj base, const char *name)
         {kind == SET ? 0 : 4 /* mp_length */, (const void *)(intptr_t)read_length},
         {5 /* mp_subscript */, (const void *)(intptr_t)read_subscript},
         {kind == DICT ? 0 : 44 /* sq_item */, (const void *)(intptr_t)read_item},
+        {40 /* sq_concat */, (const void *)(intptr_t)read_concat},
+        {46 /* sq_repeat */, (const void *)(intptr_t)read_repeat},
+        {42 /* sq_inplace_concat */, (const void *)(intptr_t)change_concat},
+        {43 /* sq_inplace_repeat */, (const void *)(intptr_t)change_repeat},
         {0, NULL}};
     pb_linked_bases[kind] = (pb_type *)(void *)base;
     pb_linked_sizes[kind] = (pb_linked_bases[kind]->basicsize + 7) & ~(ssize_t)7;

@@ -17,17 +17,12 @@ _CHANGING = {
     "intersection_update pop remove symmetric_difference_update update",
 }
 _READING = {
-    list: "__reversed__ __rmul__ copy count index",
+    list: "__reversed__ copy count index",
     dict: "__or__ __reversed__ __ror__ copy get items keys values",
     set: "__and__ __or__ "
     "__rand__ __ror__ __rsub__ __rxor__ __sub__ __xor__ copy difference intersection "
     "isdisjoint issubset issuperset symmetric_difference union",
 }
-# A list has these as a sequence only, so the other operand is asked first.
-_LIST_OPERATORS = {
-    "__add__": "__radd__", "__iadd__": "__radd__",
-    "__mul__": "__rmul__", "__imul__": "__rmul__",
-}  # fmt: skip
 
 
 def _changing(method):
@@ -47,26 +42,6 @@ def _reading(method):
         return method(self, *args, **kwargs)
 
     return reading
-
-
-def _operator(method, reflected):
-    def operator(self, other, /):
-        fresh(self)
-        cls = type(other)
-        asked = getattr(cls, reflected, None)
-        if (
-            reflected == "__rmul__"
-            and hasattr(cls, "__index__")
-            and not hasattr(cls, "__len__")
-        ):
-            asked = None  # a number: repeat
-        if asked is not None:  # an array: [1, 2] + a
-            result = asked(other, self)
-            if result is not NotImplemented:
-                return result
-        return method(self, other)
-
-    return operator
 
 
 def _reduce_list(self, protocol):
@@ -96,10 +71,6 @@ def begin():
         cls.__hash__ = None
         cls.__reduce_ex__ = reducers[base]
         cls.__doc__ = base.__doc__
-    for name, reflected in _LIST_OPERATORS.items():
-        method = list.__dict__[name]
-        changing = _changing(method) if name.startswith("__i") else method
-        _set_method(list_type, name, method, _operator(changing, reflected))
 
 
 def _set_method(cls, name, method, wrapped):

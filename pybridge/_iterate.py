@@ -5,8 +5,8 @@ A crossing an item is what iterating costs in general.  From a list's own iterat
 can read items ahead without moving it, so `for x in guest_list:` crosses once for many.  What
 was read is thrown away as soon as anything else has crossed to the guest, because that may
 have changed the list; the iterator in the guest is then moved to where the program is.
-How far is read ahead doubles while nothing crosses in between, and falls back to one item
-when something does.  A row of floats, or of ints, comes as bare numbers.
+How far is read ahead doubles while nothing crosses in between; where something does, items come
+one by one, and move the guest's iterator.  A row of floats, or of ints, comes as bare numbers.
 
 `ListIterator` is no proxy: it holds one.  When it is passed to the guest, or asked for an
 attribute, the guest's iterator is moved first, so that both sides agree.
@@ -61,7 +61,19 @@ class ListIterator:
     @hidden
     def __next__(self) -> Any:
         seen = self._pybridge_seen
-        if seen >= len(self._pybridge_items) or shared.entered != self._pybridge_entered:
+        if shared.entered != self._pybridge_entered:
+            if self._pybridge_items:
+                self._pybridge_agree()
+                self._pybridge_ahead = 1
+            frame = frame_get()
+            word = lib.pb_next(frame.mem, self._pybridge_proxy._pybridge_handle)
+            if word == STOP:
+                frames.append(frame)
+                raise StopIteration
+            x = take(frame, word)
+            self._pybridge_entered = shared.entered
+            return x
+        if seen >= len(self._pybridge_items):
             self._pybridge_fetch()
             seen = 0
         self._pybridge_seen = seen + 1
@@ -69,8 +81,7 @@ class ListIterator:
 
     @hidden
     def _pybridge_fetch(self) -> None:
-        seen, items = self._pybridge_seen, self._pybridge_items
-        ahead = 1 if seen < len(items) else min(2 * self._pybridge_ahead, _MOST)
+        seen, ahead = self._pybridge_seen, min(2 * self._pybridge_ahead, _MOST)
         self._pybridge_items = []
         self._pybridge_seen = 0
         self._pybridge_ahead = ahead

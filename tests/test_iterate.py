@@ -57,6 +57,26 @@ def test_few_crossings_for_many_items():
     assert _iterate.shared.entered - before < 10000 / _iterate._MOST + 20
 
 
+def test_a_loop_that_crosses_reads_nothing_in_vain():
+    names = pybridge.eval("{}")
+    pybridge.exec(
+        "class Thing:\n    def __init__(self, x):\n        self.x = x\n"
+        "things = [Thing(i) for i in range(1000)]",
+        names,
+    )
+    objects = names["things"]
+    numbers = guest_list(*range(1000))
+    absolute = pybridge.eval("abs")
+    for loop in (
+        lambda: sum([thing.x for thing in objects]),
+        lambda: sum([absolute(x) for x in numbers]),
+    ):
+        before, released = _iterate.shared.entered, _iterate.shared.released
+        assert loop() == sum(range(1000))
+        assert _iterate.shared.entered - before < 2 * 1000 + 300
+        assert _iterate.shared.released - released < 300
+
+
 @pytest.mark.parametrize("at", [0, 1, 5, 70])
 def test_what_the_loop_appends_is_seen(at):
     numbers = guest_list(*range(100))

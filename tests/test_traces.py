@@ -133,6 +133,23 @@ def test_iterating_over_a_list_of_numbers_is_a_load():
     assert trace.guards <= 10, trace.text()
 
 
+def test_a_loop_that_calls_the_guest_for_each_item_crosses_twice_for_one():
+    trace = traces.loop("""
+        import pybridge
+        sqrt = pybridge.import_module("math").sqrt
+        x = pybridge.eval("[i / 3 for i in range(1000)]")
+
+        def measured(n):
+            total = 0.0
+            for _ in range(n // 100):
+                for number in x:
+                    total += sqrt(number)
+            return total
+    """)
+    assert trace.calls == 2 * ONE_CALL, trace.text()
+    assert trace.guards <= 60, trace.text()
+
+
 def test_a_proxy_that_does_not_escape_is_not_allocated():
     for shift in (0, 1, 2, 3, 4):
         trace = traces.loop(f"""

@@ -159,7 +159,8 @@ def _install() -> None:
         had = _had(date, _otherkinds.NEEDED_DATE)
         _add(date, _otherkinds.date_methods(truth, had))
     had = _had(c["complex128"], _otherkinds.NEEDED_COMPLEX)
-    _add(c["complex128"], _otherkinds.complex_methods(c["complex128"], c["float64"], had))
+    cls = c["complex128"]
+    _add(cls, _otherkinds.complex_methods(cls, c["float64"], truth, had))
     kinds = _dtypes.Kinds(
         classes,
         {descr: name for name, descr in dtypes},

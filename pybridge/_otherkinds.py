@@ -119,6 +119,10 @@ _SUM = """r = {left} {op} {right}
 _PRODUCT = """if fits(real(x)) and fits(imag(x)) and fits(real(y)) and fits(imag(y)):
             r = {left} {op} {right}
             return new(CLASS, real(r), imag(r))"""
+_EQUAL = """if x == x and y == y:
+            r = create(truth)
+            set(r, "_pybridge_truth", x {op} y)
+            return r"""
 _COMPLEX_UNARY = """
 @hidden
 def fits(x):
@@ -145,6 +149,8 @@ def get_imag(self):
 _COMPLEX_OPERATORS = {"add": "+", "sub": "-", "mul": "*"}
 NEEDED_COMPLEX = (
     *(f"__{r}{name}__" for name in _COMPLEX_OPERATORS for r in ("", "r")),
+    "__eq__",
+    "__ne__",
     "__neg__",
     "__abs__",
 )
@@ -230,7 +236,9 @@ def date_methods(truth: Any, ordinary: dict[str, Any]) -> dict[str, Any]:
     return {"_pybridge_unit": None, **{name: space[name] for name in NEEDED_DATE}}
 
 
-def complex_methods(complex128: Any, float64: Any, ordinary: dict[str, Any]) -> dict[str, Any]:
+def complex_methods(
+    complex128: Any, float64: Any, truth: Any, ordinary: dict[str, Any]
+) -> dict[str, Any]:
     """What the mirror of numpy.complex128 gets."""
     space = module_dict()
     space.update(
@@ -242,7 +250,10 @@ def complex_methods(complex128: Any, float64: Any, ordinary: dict[str, Any]) -> 
         float64=float64,
         hidden=hidden,
         imag=_imag,
+        create=object.__new__,
         new=complex.__new__,
+        set=object.__setattr__,
+        truth=truth,
         new_float=float.__new__,
         plain=complex.__pos__,
         real=_real,
@@ -256,6 +267,8 @@ def complex_methods(complex128: Any, float64: Any, ordinary: dict[str, Any]) -> 
         for prefix, left, right in (("", "x", "y"), ("r", "y", "x")):
             filled = body.format(left=left, right=right, op=op)
             texts.append(_COMPLEX.format(name=prefix + name, body=filled))
+    for name in ("eq", "ne"):
+        texts.append(_COMPLEX.format(name=name, body=_EQUAL.format(op=_OPERATORS[name])))
     _templates.run("".join(texts), "pybridge-complex.py", space)
     methods = {name: space[name] for name in NEEDED_COMPLEX}
     return {

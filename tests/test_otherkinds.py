@@ -105,7 +105,7 @@ COMPLEX = st.builds(complex, PARTS, PARTS)
 
 @settings(max_examples=400, deadline=None)
 @given(
-    name=st.sampled_from(["add", "sub", "mul"]),
+    name=st.sampled_from(["add", "sub", "mul", "eq", "ne"]),
     x=COMPLEX,
     y=COMPLEX | PARTS | st.integers(-(2**60), 2**60),
     turned=st.booleans(),

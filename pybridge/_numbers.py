@@ -70,9 +70,6 @@ def __{name}__(self, other):
     {body}
     return ordinary_{name}(self, other)
 """
-_OTHER = "    else:\n"
-# A list of the host is repeated by the host: it stays one.
-_REPEATED = "    elif kind is list:\n        return NotImplemented\n"
 _RESULT = """if result is not None and {condition}:
         r = {left} {op} {right}
         if result._pybridge_least <= r <= result._pybridge_most:
@@ -227,8 +224,6 @@ def _integer_text(late: str) -> str:
             body = _RESULT.format(condition=condition.format(**fields), **fields)
             floats = _with_floats(met, full, fields)
             text = _OPERANDS.format(name=full, late=late, body=body, floats=floats)
-            if name == "mul":
-                text = text.replace(_OTHER, _REPEATED + _OTHER, 1)
             texts.append(with_modulus(text, full) if name == "pow" else text)
     for r, left, right in (("", "x", "y"), ("r", "y", "x")):
         full, fields = r + "truediv", {"left": left, "right": right, "op": "/"}

@@ -252,6 +252,33 @@ def _array_rows(side: Side, np: Any) -> dict[str, Callable[[int], None]]:
         for _ in range(n):
             ten + ten
 
+    def add(x: Any) -> Callable[[int], None]:
+        def add_arrays(n: int) -> None:
+            for _ in range(n):
+                x + x
+
+        return add_arrays
+
+    def take_slice(n: int) -> None:
+        for _ in range(n):
+            a[1:]
+
+    def read_shape(n: int) -> None:
+        for _ in range(n):
+            matrix.shape[0]
+
+    def count_large(n: int) -> None:
+        for _ in range(n // 1000 or 1):
+            found = 0
+            for i in range(1000):
+                found += a[i] > 5.0
+
+    def remainders(n: int) -> None:
+        for _ in range(n // 1000 or 1):
+            total = 0.0
+            for i in range(1000):
+                total += a[i] % 3.0
+
     def sum_ten(n: int) -> None:
         for _ in range(n):
             ten.sum()
@@ -301,7 +328,13 @@ def _array_rows(side: Side, np: Any) -> dict[str, Callable[[int], None]]:
         "a[i, j]": read_matrix,
         "for row in a: row[j]": read_rows,
         "two fields of a record": read_fields,
+        "n += a[i] > c": count_large,
+        "a[i] % 3.0": remainders,
+        "matrix.shape[0]": read_shape,
+        "a[1:], a slice": take_slice,
         "x + x, 10 elements": add_ten,
+        "x + x, 1000 elements": add(np.ones(1000)),
+        "x + x, 100000 elements": add(np.ones(100_000)),
         "x.sum(), 10 elements": sum_ten,
         "np.empty(1)": make_empty,
         "list of floats to array, each": list_to_array,

@@ -46,8 +46,7 @@ def _code(text: str, filename: str) -> CodeType:
     except NotImplementedError:  # this interpreter keeps no code
         return compile(text, filename, "exec")
     try:
-        with open(path, "rb") as file:
-            kept = file.read()
+        kept = _read(path)
         if kept.startswith(header):
             return marshal.loads(kept[len(header) :])  # type: ignore[no-any-return]
     except (OSError, EOFError, TypeError, ValueError):  # none, or cut off
@@ -56,6 +55,16 @@ def _code(text: str, filename: str) -> CodeType:
     if not sys.dont_write_bytecode:
         _keep(path, header + marshal.dumps(code))
     return code
+
+
+def _read(path: str) -> bytes:
+    # No file object: PyPy finalizes those when it collects, which is while the program's first
+    # loop is being recorded, and what it does then is in that loop for ever.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, os.fstat(descriptor).st_size)
+    finally:
+        os.close(descriptor)
 
 
 def _keep(path: str, data: bytes) -> None:

@@ -330,10 +330,11 @@ def float32_constants(weak: bool) -> dict[str, Any]:
 
 def float32_methods(classes: dict[str, Any], ordinary: dict[str, Any]) -> dict[str, Any]:
     """What the mirror of numpy.float32 gets, in place of the `ordinary` methods."""
-    import struct
+    # Not `struct`, which is a file: see `_read` in _templates.
+    import _struct
 
     space = _space(classes, ordinary)
-    single = struct.Struct("f")
+    single = _struct.Struct("f")
     space.update(
         EXACT=2**24,
         LEAST=1.1754943508222875e-38,

@@ -95,6 +95,9 @@ def _compiled(
     snippet: str, n: int, parse: Callable[[str], Trace], rare: tuple[str, ...] = ()
 ) -> Trace:
     text = textwrap.dedent(snippet)
+    # The files of imported modules are finalized when a major collection ends, which it may
+    # while the loop is recorded; no number of jumps shifts that.
+    text += "\nimport gc\ngc.collect(), gc.collect()\n"
     for attempt in range(_TRIES):
         # PyPy counts jumps between two looks: a few more shift them out of the recording.
         text += f"\nfor _ in range({attempt * 7}): pass\n"

@@ -203,7 +203,11 @@ def adopt_heavy(frame: Frame, handle: int, number: int) -> Any:
         if known is not None:
             return _met_again(known, handle)
         return _entered(adopt_heavy(frame, handle, number), handle)
-    _release.heavy_step()
+    try:
+        _release.heavy_step()  # before there is a proxy: what is alive then becomes old
+    except BaseException:  # Ctrl-C
+        adopt_nothing(handle)
+        raise
     if number >= _PART:
         return _adopt_part(frame, handle, number - _PART)
     return adopt_alone(handle, number)

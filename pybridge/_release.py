@@ -21,7 +21,8 @@ Memory that is freed late is cold when it is used again, and a step of a major c
 a millisecond or more: `x + x` of a thousand numbers took three times as long as natively while
 64 MB of dead arrays waited for it.  So every `_young_limit` bytes the young ones are collected
 (`_host.collect_young`), which takes 4 us and as much again to release them; less often where
-most are still alive then.
+most are still alive then, and not before there are `_FEW`: it makes old what the program still
+has, `y` in `y = x + y`, and that is found dead by a major collection only.
 
 Objects that own much memory have a chunk of their own: a neighbour cannot keep them.
 
@@ -48,7 +49,7 @@ CHUNK: int = lib.PB_CHUNK
 _BATCH = 32  # chunks made at a time
 _HEAVY_LIMIT = 64 << 20  # bytes
 _YOUNG_LEAST = 512 << 10  # bytes: half of a core's second cache, these days
-_FEW = 4  # chunks; the last one's objects may still be held where a trace has them
+_FEW = 32  # chunks; what the program still has becomes old, and waits for a major collection
 _young_limit = _YOUNG_LEAST
 _kept = 0  # bytes of what was alive then, since the collector was asked for a step
 _MOST_REFILLS = 256  # 65,536 proxies without a minor collection
@@ -240,7 +241,8 @@ def sweep() -> None:
 def heavy_step() -> None:
     """Called after the guest handed out a large object: collect when there were many."""
     global _kept, _young_limit
-    if shared.heavy_bytes <= _young_limit or len(_young) < _FEW:
+    waiting = shared.heavy_bytes
+    if waiting <= _young_limit or (len(_young) < _FEW and waiting <= _HEAVY_LIMIT):
         return
     handed, shared.heavy_bytes = shared.heavy_bytes, 0
     least = max(_YOUNG_LEAST, collect_young() // 2)

@@ -7,6 +7,7 @@ stay and those that go: it makes the next proxy begin a new chunk.
 """
 
 import gc
+import operator
 import resource
 import sys
 import threading
@@ -515,6 +516,39 @@ def test_dead_arrays_wait_for_half_a_megabyte_and_not_for_a_major_collection(np,
         most = open_at_most(lambda x=x: x + x, 8000) - before
         assert most < 2500 if size == 100 else most < 600  # of 0.9, 8 and 160 kB
     assert len(steps) <= 2, "one may be from before"
+
+
+@pypy
+def test_what_the_program_still_has_seldom_becomes_old(np, monkeypatch):
+    """A young collection makes old what is alive; only a major one finds that dead later."""
+    young, collect_young = [], _release.collect_young
+    monkeypatch.setattr(_release, "collect_young", lambda: young.append(1) or collect_young())
+    for size in (20_000, 200_000):
+        x = y = np.ones(size)
+        settle()
+        before = len(young)
+        for _ in range(1000):
+            y = x + y * 0.5  # two results each time, of which one is alive
+        assert 2000 / 70 < len(young) - before <= 2000 / _release._FEW + 2
+        assert y[0] == 2.0
+
+
+def test_an_array_is_not_lost_when_its_collection_is_interrupted(np, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    x = np.ones(1000)
+    add = operator.add
+    add(x, x)
+    settle()
+    before = _release.handles_open()
+    with monkeypatch.context() as patch:
+        patch.setattr(_release, "heavy_step", interrupted)
+        for _ in range(50):
+            with pytest.raises(KeyboardInterrupt):
+                add(x, x)
+    settle()
+    assert _release.handles_open() - before <= 8
 
 
 @pypy

@@ -95,13 +95,26 @@ def _host() -> Section:
     name = {"pypy": "PyPy", "cpython": "CPython"}.get(sys.implementation.name, "?")
     return {
         "implementation": name,
-        "version": ".".join(map(str, sys.implementation.version[:3])),
+        "version": ".".join(map(str, _version())),
         "language": platform.python_version(),
         "executable": sys.executable,
         "cffi": _cffi_backend.__version__,
         "machine": platform.machine(),
         "libc": " ".join(platform.libc_ver()),
+        "notes": [_LOSES_OBJECTS] if name == "PyPy" and _version() < (7, 3, 16) else [],
     }
+
+
+def _version() -> tuple[int, ...]:
+    """The host's, not that of the language."""
+    return tuple(sys.implementation.version[:3])
+
+
+# tests/test_host.py shows it.
+_LOSES_OBJECTS = (
+    "PyPy before 7.3.16 may free what list.extend has copied, while it collects; "
+    "PYPY_GC_INCREMENT_STEP=64GB keeps it from that (docs/troubleshooting.md)"
+)
 
 
 def _settings_in_force(settings: _settings.Settings) -> Section:
@@ -294,7 +307,8 @@ def _host_text(s: Section) -> str:
     if s["version"] != s["language"]:
         version += f" (Python {s['language']})"
     system = f"{s['machine']}, {s['libc']}, cffi {s['cffi']}"
-    return _block("host", [("version", version), ("path", s["executable"]), ("system", system)])
+    rows = [("version", version), ("path", s["executable"]), ("system", system)]
+    return _block("host", rows + [("note", each) for each in s["notes"]])
 
 
 def _settings_text(s: Section) -> str:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What all tests share: which guest, and the check that nothing leaks."""
+"""What all tests share: which guest, and the check that nothing leaks.
+
+PYTEST_DONT_REWRITE: see `pytest_collection`, which is not there yet when this is loaded.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import os
 import platform
 import signal
 import sys
+from collections.abc import Generator
 
 import pytest
 import scalars
@@ -52,6 +56,7 @@ _WITHOUT_GUEST = {
 
 def pytest_configure(config: pytest.Config) -> None:
     faulthandler.enable()
+    os.environ.pop("PYPY_GC_INCREMENT_STEP", None)  # of tools/run_tests.py, for this process
     # What is ignored here is ignored in every child: nohup does so, and a shell in the
     # background.  A handler is not inherited.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -59,6 +64,18 @@ def pytest_configure(config: pytest.Config) -> None:
     for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *args: None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """No major collection while pytest rewrites the test files: PyPy before 7.3.16 then frees
+    objects that are in use (docs/troubleshooting.md)."""
+    gc.collect()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -212,6 +212,10 @@ def run(share: Share, arguments: list[str], log: Path | None) -> Totals:
         os.environ,
         PYBRIDGE_PYTHON=str(share.pair.guest),
         PYBRIDGE_DEMOS_OUT=str(WORK / f"demos-{share.pair.name}"),
+        # PyPy before 7.3.16 loses objects otherwise, and pytest, which rewrites the test files
+        # in memory, does just what is needed for that (docs/troubleshooting.md).  conftest.py
+        # takes it away again: the programs of the tests run as they do for users.
+        PYPY_GC_INCREMENT_STEP="64GB",
     )
     begin = time.monotonic()
     with log.open("w", encoding="utf-8") if log else contextlib.nullcontext() as out:

@@ -86,8 +86,8 @@ print(sum(x.n != i for i, one in enumerate(old) for x in one[65:]))
 @pytest.mark.skipif(_host.collect_step is None, reason="a host that is not PyPy")
 @pytest.mark.parametrize("steps", ["2", "3", "4", "5"])
 def test_what_keeps_pypy_from_losing_objects(steps):
-    """No list is extended while everything is marked in one step.  Without that PyPy 7.3.11 loses
-    thousands of the 9,000 objects, or crashes."""
+    """No list is extended while everything is marked in one step.  Without that PyPy 7.3.11
+    loses thousands of the 9,000 objects, or crashes."""
     done = children.run(EXTENDED, steps, env={"PYPY_GC_INCREMENT_STEP": "64GB"})
     assert done.out == "0\n"
     if sys.implementation.version >= (7, 3, 16):

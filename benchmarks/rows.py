@@ -259,6 +259,14 @@ def _array_rows(side: Side, np: Any) -> dict[str, Callable[[int], None]]:
 
         return add_arrays
 
+    def add_scaled(x: Any) -> Callable[[int], None]:
+        def add_scaled_arrays(n: int) -> None:
+            y = x
+            for _ in range(n):
+                y = x + y * 0.5
+
+        return add_scaled_arrays
+
     def take_slice(n: int) -> None:
         for _ in range(n):
             a[1:]
@@ -335,6 +343,7 @@ def _array_rows(side: Side, np: Any) -> dict[str, Callable[[int], None]]:
         "x + x, 10 elements": add_ten,
         "x + x, 1000 elements": add(np.ones(1000)),
         "x + x, 100000 elements": add(np.ones(100_000)),
+        "y = x + y * c, 100000 elements": add_scaled(np.ones(100_000)),
         "x.sum(), 10 elements": sum_ten,
         "np.empty(1)": make_empty,
         "list of floats to array, each": list_to_array,

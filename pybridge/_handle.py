@@ -183,11 +183,17 @@ def adopt_alone(handle: int, number: int = _kinds.UNCLASSIFIED) -> Any:
     """As `adopt` with a chunk of its own, for what must not wait for its neighbours: a guest
     object that holds a host object, which may hold, through a closure or a traceback, any
     proxy, so also one of those neighbours."""
-    chunk = _release.chunk_new()
-    _cast(_INTS, chunk.address)[0] = handle
+    return _adopt_in(None, _release.chunk_new(), 0, handle, number)
+
+
+def _adopt_in(
+    frame: Frame | None, chunk: _release.Chunk, at: int, handle: int, number: int
+) -> Any:
+    """In word `at` of `chunk`."""
+    _cast(_INTS, chunk.address)[at] = handle
     cls = promote(instances[number])
     if cls is None:
-        return _adopt_other(None, handle, chunk, number)
+        return _adopt_other(frame, handle, chunk, number)
     return _proxy(cls, handle, chunk)
 
 
@@ -210,7 +216,7 @@ def adopt_heavy(frame: Frame, handle: int, number: int) -> Any:
         raise
     if number >= _PART:
         return _adopt_part(frame, handle, number - _PART)
-    return adopt_alone(handle, number)
+    return _adopt_in(frame, _release.chunk_new(_release.young_heavy), 0, handle, number)
 
 
 def _adopt_part(frame: Frame, handle: int, number: int) -> Any:
@@ -219,14 +225,10 @@ def _adopt_part(frame: Frame, handle: int, number: int) -> Any:
     owner = _cast(_INTS, handle)[lib.PB_PART_BASE]
     chunk = frame.part_chunk() if frame.part_of == owner else None
     if chunk is None or frame.parts > _LAST:
-        chunk = _release.chunk_new()
+        chunk = _release.chunk_new(_release.young_heavy)
         frame.part_of, frame.part_chunk, frame.parts = owner, ref(chunk), 0
-    _cast(_INTS, chunk.address)[frame.parts] = handle
-    frame.parts += 1
-    cls = promote(instances[number])
-    if cls is None:
-        return _adopt_other(frame, handle, chunk, number)
-    return _proxy(cls, handle, chunk)
+    at, frame.parts = frame.parts, frame.parts + 1
+    return _adopt_in(frame, chunk, at, handle, number)
 
 
 def _proxy(cls: type, handle: int, chunk: _release.Chunk) -> Any:

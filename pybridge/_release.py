@@ -19,10 +19,13 @@ asked for a step.  `statistics` and `release` sweep too.
 
 Memory that is freed late is cold when it is used again, and a step of a major collection takes
 a millisecond or more: `x + x` of a thousand numbers took three times as long as natively while
-64 MB of dead arrays waited for it.  So every `_young_limit` bytes the young ones are collected
-(`_host.collect_young`), which takes 4 us and as much again to release them; less often where
-most are still alive then, and not before there are `_FEW`: it makes old what the program still
-has, `y` in `y = x + y`, and that is found dead by a major collection only.
+64 MB of dead arrays waited for it. So every `_young_limit` bytes the young ones are collected
+(`_host.collect_young`), which takes 20 to 30 us with the release; less often where most are
+still alive then. It makes old what the program still has, `y` in `y = x + y`, and that is
+found dead by a major collection only: so there have to be `_MANY` of them, but fewer each time
+that none of them is alive, as the temporaries of an expression are not. A frame that was there
+when the young were collected is old, too, and keeps what is in its variables, be it dead
+itself: what gets the result of a crossing leaves it in none (`del`).
 
 Objects that own much memory have a chunk of their own: a neighbour cannot keep them.
 
@@ -48,8 +51,10 @@ if TYPE_CHECKING:
 CHUNK: int = lib.PB_CHUNK
 _BATCH = 32  # chunks made at a time
 _HEAVY_LIMIT = 64 << 20  # bytes
-_YOUNG_LEAST = 512 << 10  # bytes: half of a core's second cache, these days
-_FEW = 32  # chunks; what the program still has becomes old, and waits for a major collection
+_YOUNG_LEAST = 1 << 20  # bytes: `x + x` of so many takes as long as a collection, 20 to 30 us
+_MANY = 32  # chunks
+_FEW = 4  # at least, where the last ones were all dead
+_many = _MANY
 _young_limit = _YOUNG_LEAST
 _kept = 0  # bytes of what was alive then, since the collector was asked for a step
 _MOST_REFILLS = 256  # 65,536 proxies without a minor collection
@@ -80,6 +85,7 @@ _refs: list[Any] = []  # the weak reference to the chunk that uses the memory no
 _ready: list[int] = []  # to be used next
 _free: list[int] = []
 _young: list[int] = []
+young_heavy: list[int] = []  # of the young: those of objects that own much memory
 _old: list[int] = []
 _old_limit = 4096  # sweep the old ones when they have become this many
 _dead: list[int] = []  # found dead, not yet released
@@ -113,8 +119,8 @@ else:
         return bool(before != _majors)
 
 
-def chunk_new() -> Chunk:
-    """A chunk whose words are all 0.  Any thread."""
+def chunk_new(young: list[int] = _young) -> Chunk:
+    """A chunk whose words are all 0.  `young`: or `young_heavy`.  Any thread."""
     while True:
         try:
             number = _ready.pop()
@@ -123,7 +129,7 @@ def chunk_new() -> Chunk:
             _refill()
     chunk = Chunk(_addresses[number])
     _refs[number] = _ref(chunk)
-    _young.append(number)  # last: a sweep looks only at what is listed here
+    young.append(number)  # last: a sweep looks only at what is listed here
     return chunk
 
 
@@ -146,22 +152,20 @@ def _refill() -> None:
             break
 
 
-def _release_young() -> float:
+def _release_young() -> tuple[float, int]:
     """After a minor collection: release what it found dead, of what is young.  Gives which part
-    of it was."""
+    of that is alive, and how many heavy ones."""
     global _refills
     # Not waited for: a signal handler may have come between on this very thread.
     if not _lock.acquire(False):
-        return 1.0
+        return 0.0, 0
     _refills = 0
     try:
-        young = len(_young)
-        _find_dead(everything=_major_happened())
-        part = min(1.0, len(_dead) / young) if young else 1.0
+        alive = _find_dead(everything=_major_happened())
     finally:
         _lock.release()
     release_dead()
-    return part
+    return alive
 
 
 def _grow() -> None:
@@ -179,34 +183,40 @@ def _grow() -> None:
 _grow_lock = _thread.RLock()
 
 
-def _find_dead(everything: bool) -> None:
-    """With the lock: move dead chunks to `_dead` and surviving young ones to the old."""
+def _find_dead(everything: bool) -> tuple[float, int]:
+    """With the lock: move dead chunks to `_dead` and surviving young ones to the old.  Gives
+    which part of the young ones survives, and how many heavy ones."""
     global _old_limit, _sentinel, _sorter
     _sorter = _thread.get_ident()
     try:
         _sentinel = _ref(_Sentinel())
         if everything:
             _kinds.let_go()
-        _sort_out(_young)
+        young = len(_young) + len(young_heavy)
+        light, heavy = _sort_out(_young), _sort_out(young_heavy)
         if everything or len(_old) > _old_limit:
             _sort_out(_old)
             _old_limit = max(4096, 2 * len(_old))
     finally:
         _sorter = 0
+    return (light + heavy) / max(1, young), heavy
 
 
 _sorter = 0  # the thread that is in the function above
 
 
-def _sort_out(watched: list[int]) -> None:
+def _sort_out(watched: list[int]) -> int:
+    """Gives how many are alive."""
     # Other threads may append meanwhile, without the lock: only what is there now.
     now = watched[:]
     del watched[: len(now)]
+    before = len(_old)
     for number in now:
         if _refs[number]() is None:
             _dead.append(number)
         else:
             _old.append(number)
+    return len(_old) - before
 
 
 def release_dead() -> None:
@@ -240,13 +250,16 @@ def sweep() -> None:
 
 def heavy_step() -> None:
     """Called after the guest handed out a large object: collect when there were many."""
-    global _kept, _young_limit
+    global _kept, _many, _young_limit
     waiting = shared.heavy_bytes
-    if waiting <= _young_limit or (len(_young) < _FEW and waiting <= _HEAVY_LIMIT):
+    if waiting <= _young_limit:
+        return
+    if len(_young) + len(young_heavy) < _many and waiting <= _HEAVY_LIMIT:
         return
     handed, shared.heavy_bytes = shared.heavy_bytes, 0
     least = max(_YOUNG_LEAST, collect_young() // 2)
-    alive = 1.0 - _release_young()
+    alive, heavy = _release_young()
+    _many = _MANY if heavy else max(_FEW, _many // 2)
     if alive > 0.5:
         _young_limit = min(2 * _young_limit, _HEAVY_LIMIT)
     else:

@@ -170,7 +170,10 @@ def read(frame: Frame, at: int) -> Any:
         end(frame, failed=True)
         raise
     end(frame)
-    return x
+    try:
+        return x
+    finally:
+        del x  # this frame may be old, and its variables with it: see _release.py
 
 
 @hidden

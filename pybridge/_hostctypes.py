@@ -24,8 +24,9 @@ _KINDS = {**dict.fromkeys("bhilq", "i"), **dict.fromkeys("BHILQ", "u"), "f": "f"
 
 def is_ctypes(x: Any) -> bool:
     """Is it an object of the host's ctypes?  Without loading that."""
-    module: Any = sys.modules.get("_ctypes")
-    return module is not None and isinstance(x, tuple([getattr(module, n) for n in _NAMES]))
+    # Not all are there yet, when another thread is importing it.
+    module = sys.modules.get("_ctypes")
+    return isinstance(x, tuple([getattr(module, name, ()) for name in _NAMES]))
 
 
 def place(x: Any) -> tuple[int, tuple[int, ...], Any]:

@@ -275,6 +275,31 @@ def test_changes_of_both_sides_are_kept(kept):
 # ---- refresh -----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "expression",
+    ["x + y", "operator.iadd(x, y)", "s | t", "s.union(t)", "s.issubset(t)", "s.__ior__(t)"],
+)
+def test_a_change_on_the_host_shows_in_the_other_operand(expression):
+    """Only the container whose method it is was looked at."""
+    x, y, s, t = [1], [2], {1}, {2}
+
+    def change():
+        y.append(3)
+        t.add(1)
+
+    names = {}
+    pybridge.exec(
+        "import operator\n"
+        "def after(change, x, y, s, t):\n"
+        f"    change()\n    return {expression}",
+        names,
+    )
+    expected = {"s.issubset(t)": True}.get(
+        expression, [1, 2, 3] if "y" in expression else {1, 2}
+    )
+    assert names["after"](change, x, y, s, t) == expected
+
+
 @pytest.mark.parametrize("how", ["crosses", "is read"])
 def test_a_change_on_the_host_shows_in_the_guest(kept, container, how):
     kept.append(container)

@@ -9,7 +9,7 @@ import types
 import children
 import pytest
 
-from pybridge import _memory
+from pybridge import _hostctypes, _memory
 
 MEMORY = {
     "bytearray": "bytearray(b'abc')",
@@ -81,3 +81,5 @@ def test_memory_before_the_start_and_inside_a_callback():
 def test_a_module_that_another_thread_is_importing_is_no_obstacle(monkeypatch):
     monkeypatch.setitem(sys.modules, "pybridge._view", types.ModuleType("pybridge._view"))
     assert _memory._has_memory(bytearray(1)) and not _memory._has_memory(object())
+    monkeypatch.setitem(sys.modules, "_ctypes", types.ModuleType("_ctypes"))
+    assert not _hostctypes.is_ctypes(object())

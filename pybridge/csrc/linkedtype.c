@@ -152,7 +152,7 @@ static int read_contains(pb_obj o, pb_obj x)
 static pb_obj read_concat(pb_obj o, pb_obj x)
 {
     void *slot = slot_of(pb_linked_bases[LIST]->sequence, SQ_CONCAT);
-    return fresh(o) != 0 ? NULL : ((pb_obj (*)(pb_obj, pb_obj))(intptr_t)slot)(o, x);
+    return fresh(o) != 0 || fresh(x) != 0 ? NULL : ((pb_obj (*)(pb_obj, pb_obj))(intptr_t)slot)(o, x);
 }
 
 static pb_obj read_repeat(pb_obj o, ssize_t n)
@@ -174,7 +174,9 @@ static pb_obj changed(pb_obj o, pb_obj result /* steals */)
 static pb_obj change_concat(pb_obj o, pb_obj x)
 {
     void *slot = slot_of(pb_linked_bases[LIST]->sequence, SQ_INPLACE_CONCAT);
-    return fresh(o) != 0 ? NULL : changed(o, ((pb_obj (*)(pb_obj, pb_obj))(intptr_t)slot)(o, x));
+    if (fresh(o) != 0 || fresh(x) != 0)
+        return NULL;
+    return changed(o, ((pb_obj (*)(pb_obj, pb_obj))(intptr_t)slot)(o, x));
 }
 
 static pb_obj change_repeat(pb_obj o, ssize_t n)

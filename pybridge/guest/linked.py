@@ -28,6 +28,8 @@ _READING = {
 def _changing(method):
     def changing(self, /, *args, **kwargs):
         fresh(self)
+        for x in args:  # set.update reads the memory of another set
+            fresh(x)
         try:
             return method(self, *args, **kwargs)
         finally:
@@ -39,6 +41,8 @@ def _changing(method):
 def _reading(method):
     def reading(self, /, *args, **kwargs):
         fresh(self)
+        for x in args:
+            fresh(x)
         return method(self, *args, **kwargs)
 
     return reading

@@ -51,6 +51,7 @@ _WITHOUT_GUEST = {
     "test_layout",
     "test_probe",
     "test_settings",
+    "test_templates",
 }
 
 

@@ -414,7 +414,7 @@ def test_short_tuples_and_slices_arrive_wherever_they_stand(guest, before):
         (), (1,), (1, 2.5), (None, True, "x"), (1, 2, 3, 4), slice(None), slice(1, 2),
         (2**70, 3), slice(0, 2**70, -1), slice("a", (1,), 2.5),
         (slice(1), slice(None, None, 2), 5), ((), ((1, slice(3)),), frozenset([2])),
-        (..., None, slice(1, None)), ([1], {2: 3}, {4}),
+        (..., None, slice(1, None)), ([1], {2: 3}, {4}), (1j, slice(3), 2),
     ]  # fmt: skip
     there = pybridge.eval("lambda *args: [repr(x) for x in args]")
     for value in values:

@@ -373,6 +373,8 @@ def test_a_stream_may_wait_for_the_guests_other_threads():
         @SCHEMA
         def schema(stream, out):
             out[0] = Schema(b"l", b"", None, 0, 0, None, None, None, None)
+            look(Again())
+            thread.start()
             return 0
         read, write = os.pipe()
         os.dup2(read, 0)
@@ -388,16 +390,14 @@ def test_a_stream_may_wait_for_the_guests_other_threads():
         class Again:
             def __arrow_c_stream__(self, requested=None): return Stream.capsule
         def later():
-            time.sleep(0.3)
-            look(Again())
+            time.sleep(0.2)  # by then it is in getchar, most likely
             os.write(write, bytes(1))
         thread = threading.Thread(target=later)
         '''.replace("        ", ""), names)
-        names["thread"].start()
         print(list(pybridge.view(names["Stream"]())))
-    """,
-        stacks=False,
-    )  # whose new handlers are looked at, which ends a read
+        """,
+        stacks=False,  # their handlers are new ones: the look at them would end getchar
+    )
     assert result.out.splitlines() == [
         "this Arrow stream was consumed, or is being read, by somebody else", "[]",
     ]  # fmt: skip

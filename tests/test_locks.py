@@ -37,11 +37,15 @@ def test_inside_it_is_taken_and_given_back():
 
 
 def test_no_module_waits_otherwise():
-    for path in Path(pybridge.__file__).parent.glob("*.py"):
-        found = re.findall(
-            r"^ *with [\w.]*(?:lock|_counting|_making)\b.*", path.read_text(), re.M
-        )
-        assert [line for line in found if "with locked(" not in line] == [], path
+    texts = {p.name: p.read_text() for p in Path(pybridge.__file__).parent.glob("*.py")}
+    made = r"(\w+)(?:: \w+)? = (?:_thread\.(?:allocate_lock|RLock)\(|_kinds\.lock\b)"
+    names = {name for text in texts.values() for name in re.findall(made, text)}
+    assert {"lock", "_lock", "_making", "_counting"} <= names
+    waits = re.compile(rf"\bwith (?:\w+\.)*(?:{'|'.join(names)})\b.*|.*\.acquire\(\)")
+    del texts["_locks.py"]
+    assert {
+        name: waits.findall(text) for name, text in texts.items() if waits.search(text)
+    } == {}
 
 
 # A thread has the lock and calls the guest; `wait` waits for the lock inside `attached`.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 import pybridge
+from pybridge._release import shared
 
 SHAPES = [
     (),
@@ -72,6 +73,14 @@ def test_rows_subclasses_and_changes(np, told):
     for name in ("shape", "ndim", "size"):
         with pytest.raises(pybridge.ClosedHandle):
             getattr(matrix, name)
+
+
+def test_they_cost_no_crossing(np):
+    for shape in ((5,), (2, 5), (2, 3, 4)):
+        a = np.zeros(shape)
+        before = shared.entered
+        assert (a.shape, a.ndim) == (shape, len(shape)) and a.size > 0
+        assert shared.entered == before
 
 
 def test_the_class_has_the_guests_own(np):

@@ -47,7 +47,8 @@ from environments import CPHOST, GUEST, HOST, ROOT, WORK
 OF_THE_HOST = [
     "build", "children", "columns", "dates", "discover", "docs", "doctests", "doctor",
     "elements", "errors", "gallery", "host", "layers", "layout", "loops", "main", "probe",
-    "release", "require", "run_tests", "script", "settings", "signature", "table", "traces",
+    "release", "require", "run_tests", "script", "settings", "signature", "table", "templates",
+    "traces",
 ]  # fmt: skip
 # Files that take long, each a share of its own; those that take longest begin first.
 LONG = ["gallery", "environment", "attach", "release", "signals"]

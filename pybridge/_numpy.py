@@ -25,12 +25,14 @@ from pybridge._core import lib
 from pybridge._dtypes import INTEGERS
 from pybridge._handle import makers
 from pybridge._host import replace_attributes
+from pybridge._hostbuffer import Exports
 from pybridge._locks import locked
 from pybridge._metatype import MirrorType
 from pybridge._mirror import classified
 from pybridge._mirrorclass import extensions
 from pybridge._otherkinds import NAMES as OTHERS
 from pybridge._otherkinds import make_date
+from pybridge._repeated import METHODS as REPEATED
 from pybridge._tags import VALUE
 from pybridge._take import decoders, late
 
@@ -94,6 +96,11 @@ _undo: list[Callable[[], None]] = []
 _numbers_used = False
 _ordinary_read: Any = None  # ndarray.__getitem__ by a crossing
 _classes: dict[str, Any] | None = None  # by name; {}: no such numpy
+_NO_INDEX = (
+    "bool", "bool_", "float64", "float32", "float16", "longdouble", "float128", "complex64",
+    "complex128", "clongdouble", "complex256", "timedelta64",
+)  # fmt: skip
+_NUMBERS = (*_NO_INDEX, *INTEGERS, "longlong", "ulonglong")
 _NAMES = (
     "ndarray", "ufunc", "void", "bytes_", "truth", "float64", "float32", *INTEGERS, *OTHERS,
 )  # fmt: skip
@@ -130,6 +137,7 @@ def _install() -> None:
     from pybridge import (
         _bulk,
         _dtypes,
+        _hostcsv,
         _hostnumpy,
         _ndarray,
         _otherkinds,
@@ -185,6 +193,7 @@ def _install() -> None:
     late.float_word = VALUE | number << 8
     lib.pb_late_float_set(c["float64"]._pybridge_handle)
     late.float_class = c["float64"]
+    _hostcsv.install()
 
 
 def _had(cls: Any, names: tuple[str, ...]) -> dict[str, Any]:
@@ -276,4 +285,9 @@ for _name in ("datetime64", "timedelta64"):
     extensions["numpy", _name] = {"_pybridge_handle": _Late(make_date)}
 for _name in ("float32", "float16", "complex64", *INTEGERS):
     extensions["numpy", _name] = {"_pybridge_handle": _late(_plain)}
+for _name in _NUMBERS:
+    extensions.setdefault(("numpy", _name), {}).update(REPEATED)
+for _name in (*_NO_INDEX, "datetime64"):
+    # `bytes(x)`: their memory; of an integer it is that many zeros.
+    extensions.setdefault(("numpy", _name), {})["__bytes__"] = Exports.__bytes__
 classified.append(_look)

@@ -36,11 +36,12 @@ ORDER = [
     "_runtime",
     # uses
     "_layout", "_dates", "_elements", "_records", "_extent", "_view", "_buffer",
-    "_hostnumpy", "_hostctypes", "_exporter", "_columns", "_interchange",
+    "_hostnumpy", "_hostcsv", "_hostctypes", "_exporter", "_columns", "_interchange",
     "_future", "_converters",
     "_signature", "_cfunction", "_native", "_lowlevel",
-    "_otherkinds", "_dtypes", "_scalars", "_numbers", "_ndarray", "_shapes", "_void", "_ufunc",
-    "_bulk", "_arraycalls", "_numpy", "_attached", "_source", "_containers", "_api",
+    "_otherkinds", "_dtypes", "_repeated", "_scalars", "_numbers", "_ndarray", "_shapes",
+    "_void", "_ufunc", "_bulk", "_arraycalls", "_numpy", "_attached", "_source", "_containers",
+    "_api",
     "_imported", "_spawned", "_finder", "_require", "_script", "_pickled", "_memory", "pickle",
     "__init__",
     # programs over the public names

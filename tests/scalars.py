@@ -3,17 +3,21 @@
 
 Each asks the guest what numpy itself gives, and compares.  The fixture `judge` (conftest.py)
 has the guest's functions by name: those of the module's `JUDGE`, source text for the guest,
-and `outcome`, which tells there what the one here tells of the host.
+and `outcome` and `OPERATOR`, which are there what those here are on the host.
 """
 
 from __future__ import annotations
 
+import operator
 import warnings
 
+OPERATOR = {**vars(operator), "divmod": divmod}
 # Of a call: the type and text of the result, and the warnings; or the error.
 OUTCOME = """
 import operator, warnings
 import numpy
+
+OPERATOR = {**vars(operator), "divmod": divmod}
 
 def outcome(f, *args):
     with warnings.catch_warnings(record=True) as caught:

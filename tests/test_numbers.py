@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import math
-import operator
 
 import guests
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scalars import is_late, outcome
+from scalars import OPERATOR, is_late, outcome
 
 import pybridge
 import pybridge.pickle
@@ -21,7 +20,7 @@ OPERATIONS = [
     "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and_", "or_", "xor", "lshift",
     "rshift", "lt", "le", "eq", "ne", "gt", "ge", "divmod",
 ]  # fmt: skip
-# What takes one operand, beside the functions of the module `operator`.
+# What takes one operand, beside those of `scalars.OPERATOR`.
 SOURCE = """
 ALONE = {
     "truth": bool, "int": int, "float": float, "hash": hash, "round": round, "repr": repr,
@@ -30,6 +29,7 @@ ALONE = {
        for spec in ("", "10.3f", "+d", "08x", "%", ",", "<12", "s", "n", "c", "nonsense")},
     "format None": lambda x: format(x, None), "fields": lambda x: f"{x} {x!s:>9} {x:>9}",
 }
+OPERATOR = {**OPERATOR, **ALONE}
 """
 ALONE: dict = {}
 exec(SOURCE)
@@ -51,18 +51,15 @@ for _name in INTEGERS:
     else:
         VALUES[_name] += [-7, 2 ** (_bits - 1) - 1, -(2 ** (_bits - 1))]
 
-OPERATOR = {**vars(operator), "divmod": divmod}
 HOST = [name for name in VALUES if name.startswith("host")]
 JUDGE = (
     SOURCE
     + """
-operator.divmod = divmod
-
 def made(kind, x):
     return x if kind.startswith("host") else numpy.array([x], kind)[0]
 
 def judge(name, kind, x, other, y):
-    f = getattr(operator, name)
+    f = OPERATOR[name]
     x, y = made(kind, x), made(other, y)
     return outcome(lambda: f(x, y))
 
@@ -71,7 +68,7 @@ def judge_all(name, kind, xs, other, ys):
 
 def judge_alone(name, kind, x):
     x = made(kind, x)
-    f = ALONE[name] if name in ALONE else getattr(operator, name)
+    f = OPERATOR[name]
     return outcome(lambda: f(x))
 """
 )
@@ -117,7 +114,7 @@ def test_integers_of_two_classes(np, judge, kind):
 @pytest.mark.parametrize("kind", [*INTEGERS, "float32", "float64", "bool"])
 def test_one_operand(np, judge, kind):
     for name in UNARY:
-        f = ALONE[name] if name in ALONE else getattr(operator, name)
+        f = OPERATOR[name]
         for x in VALUES[kind]:
             if name == "hash" and x != x:
                 continue  # by the object's address

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import gc
 import math
-import operator
 import threading
 
 import children
@@ -13,12 +12,11 @@ import guests
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scalars import comparable, is_late, outcome
+from scalars import OPERATOR, comparable, is_late, outcome
 
 import pybridge
 from pybridge import _release
 
-OPERATOR = {**vars(operator), "divmod": divmod}
 OPERATIONS = [
     "add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "lt", "le", "eq", "ne",
     "gt", "ge",
@@ -31,16 +29,14 @@ DOUBLES = [
 OTHERS = [*DOUBLES, 0, 1, -7, 2**53, 2**53 + 1, -(2**53) - 1, 2**64, 10**400, True, None]
 
 JUDGE = """
-operator.divmod = divmod
-
 def judge(name, x, y, left):
     x = numpy.float64(x)
-    f = getattr(operator, name)
+    f = OPERATOR[name]
     return outcome(lambda: f(x, y) if left else f(y, x))
 
 def judge_both(name, x, y):
     x, y = numpy.float64(x), numpy.float64(y)
-    f = getattr(operator, name)
+    f = OPERATOR[name]
     return outcome(lambda: f(x, y))
 """
 

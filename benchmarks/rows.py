@@ -218,7 +218,7 @@ def _array_rows(side: Side, np: Any) -> dict[str, Callable[[int], None]]:
             for i in range(1000):
                 a[i] = a[i] * c
 
-    ints, ten = np.arange(1000), np.arange(10.0)
+    ints, ten, many = np.arange(1000), np.arange(10.0), np.ones(100_000)
     matrix = np.ones((1000, 4))
     records = np.zeros(1000, side.sent([("kind", "u1"), ("count", "i4"), ("price", "f8")]))
     floats = [float(i) for i in range(100_000)]
@@ -248,10 +248,6 @@ def _array_rows(side: Side, np: Any) -> dict[str, Callable[[int], None]]:
             for record in records:
                 total += record["price"] * record["count"]
 
-    def add_ten(n: int) -> None:
-        for _ in range(n):
-            ten + ten
-
     def add(x: Any) -> Callable[[int], None]:
         def add_arrays(n: int) -> None:
             for _ in range(n):
@@ -259,13 +255,10 @@ def _array_rows(side: Side, np: Any) -> dict[str, Callable[[int], None]]:
 
         return add_arrays
 
-    def add_scaled(x: Any) -> Callable[[int], None]:
-        def add_scaled_arrays(n: int) -> None:
-            y = x
-            for _ in range(n):
-                y = x + y * 0.5
-
-        return add_scaled_arrays
+    def add_scaled(n: int) -> None:
+        y = many
+        for _ in range(n):
+            y = many + y * 0.5
 
     def take_slice(n: int) -> None:
         for _ in range(n):
@@ -340,10 +333,10 @@ def _array_rows(side: Side, np: Any) -> dict[str, Callable[[int], None]]:
         "a[i] % 3.0": remainders,
         "matrix.shape[0]": read_shape,
         "a[1:], a slice": take_slice,
-        "x + x, 10 elements": add_ten,
+        "x + x, 10 elements": add(ten),
         "x + x, 1000 elements": add(np.ones(1000)),
-        "x + x, 100000 elements": add(np.ones(100_000)),
-        "y = x + y * c, 100000 elements": add_scaled(np.ones(100_000)),
+        "x + x, 100000 elements": add(many),
+        "y = x + y * c, 100000 elements": add_scaled,
         "x.sum(), 10 elements": sum_ten,
         "np.empty(1)": make_empty,
         "list of floats to array, each": list_to_array,

@@ -193,7 +193,7 @@ def with_numpy(_: Any, array: Any) -> Callable[[int], float]:
         total = 0.0
         for i in range(n):
             m = array[i]
-            # A float plus a numpy.float32 would be one, as long as no float64 has come.
+            # A float plus a numpy.float32 is one: the sum would be, until a float64 comes.
             total += float(m["value"] if m["kind"] == 1 else m["weight"])
         return total
 

@@ -7,7 +7,10 @@ C), what the attribute is is known beforehand.  For those `__getattr__` gives a 
 the host, which calls the guest's method by name in one crossing; in a trace nothing else is
 left of it.  Passed to the guest it is the guest's own bound method.
 
-One dict of functions for each mirror class, not inherited: a class below may have something
+Likewise for a name under which such a class has nothing, and never will:
+`hasattr(a, "columns")` is answered here.
+
+One dict for each mirror class, not inherited: a class below may have something
 else under the name.
 """
 
@@ -41,7 +44,10 @@ def get_attribute(self: Any, name: str) -> Any:
             method = methods[name]
         except KeyError:
             method = _look_up(self, methods, name)
-        if method is not _NONE:
+        if type(method) is str:
+            if self._pybridge_handle:
+                raise _missing(self, name, method)
+        elif method is not _NONE:
             return MethodType(method, self)
     return Proxy.__getattr__(self, name)
 
@@ -49,12 +55,21 @@ def get_attribute(self: Any, name: str) -> Any:
 def _look_up(self: Any, methods: Any, name: str) -> Any:
     found = _guest.call("method_of", self, name)
     method = _NONE
-    if found is not None:
+    if type(found) is str:
+        method = found
+    elif found is not None:
         method, quick = _method(name, *found), _quick.get((type(self), name))
         if quick is not None:
             method = _shortened(method, name, quick)
     methods[str(name)] = method
     return method
+
+
+@hidden
+def _missing(x: Any, name: str, text: str) -> AttributeError:
+    error: Any = AttributeError(text)
+    error.name, error.obj = name, x  # as from Python 3.10 on
+    return error  # type: ignore[no-any-return]
 
 
 def _method(name: str, guest: Any, doc: Any) -> Any:

@@ -71,6 +71,59 @@ def test_attributes_that_are_no_methods():
     assert list(deque) == [1, 2]
 
 
+def test_a_name_that_is_never_there_is_asked_for_once():
+    pattern = pybridge.import_module("re").compile("a")
+    assert not hasattr(pattern, "nothing") and hasattr(pattern, "match")
+    before = shared.entered
+    assert not hasattr(pattern, "nothing") and getattr(pattern, "nothing", 5) == 5
+    with pytest.raises(
+        AttributeError, match=r"Pattern' object has no attribute 'nothing'"
+    ) as e:
+        pattern.nothing  # noqa: B018
+    assert shared.entered == before
+    assert e.value.name == "nothing" and e.value.obj is pattern
+
+
+def test_a_name_that_may_come_is_asked_for_each_time():
+    below, plain = pybridge.eval(
+        "(lambda P: (P, P('1')))(type('P', (__import__('decimal').Decimal,), {}))"
+    )
+    assert not hasattr(plain, "more")
+    below.more = 3
+    assert plain.more == 3
+    module = pybridge.eval("type(__import__('sys'))('m')")
+    assert not hasattr(module, "x")
+    module.x = 1
+    assert module.x == 1
+    asked = pybridge.eval("__import__('weakref').proxy(__import__('threading').Thread)")
+    assert not hasattr(asked, "nothing") and hasattr(asked, "start")
+
+
+def test_what_a_class_without_a_dict_answers_by_a_function_is_asked_for():
+    names = {}
+    pybridge.exec(
+        "class A:\n"
+        "    __slots__ = ()\n"
+        "    known = []\n"
+        "    def __getattr__(self, name):\n"
+        "        if name in self.known: return 5\n"
+        "        raise AttributeError(name)\n",
+        names,
+    )
+    x = names["A"]()
+    assert not hasattr(x, "later")
+    names["A"].known.append("later")
+    assert x.later == 5
+
+
+def test_of_a_released_object_nothing_is_said():
+    pattern = pybridge.import_module("re").compile("an own one")
+    assert not hasattr(pattern, "nothing")
+    pybridge.release(pattern)
+    with pytest.raises(pybridge.ClosedHandle):
+        hasattr(pattern, "nothing")
+
+
 @pytest.mark.skipif(platform.python_implementation() != "PyPy", reason="traces are PyPy's")
 def test_in_a_trace_it_is_one_c_call():
     trace = traces.loop("""

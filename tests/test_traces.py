@@ -150,6 +150,19 @@ def test_a_loop_that_calls_the_guest_for_each_item_crosses_twice_for_one():
     assert trace.guards <= 60, trace.text()
 
 
+def test_an_attribute_that_there_never_is_makes_no_call_of_the_guest():
+    trace = traces.loop("""
+        import pybridge
+        pattern = pybridge.import_module("re").compile("a")
+
+        def measured(n):
+            for _ in range(n):
+                hasattr(pattern, "nothing")
+    """)
+    assert "call_release_gil_i" not in trace.calls, trace.text()
+    assert trace.guards <= 15, trace.text()
+
+
 def test_a_proxy_that_does_not_escape_is_not_allocated():
     for shift in (0, 1, 2, 3, 4):
         trace = traces.loop(f"""

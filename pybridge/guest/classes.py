@@ -129,9 +129,27 @@ def layout_probe(step):
 
 
 def method_of(x, name):
-    """The method descriptor of a fixed class under a name, in a tuple with its doc, or None."""
-    found = _find(type.__dict__["__mro__"].__get__(type(x)), name)
-    return (found, found.__doc__) if type(found) is _METHOD else None
+    """The method descriptor of a fixed class under a name, in a tuple with its doc; what the
+    AttributeError says if there never is such an attribute; or None."""
+    mro = type.__dict__["__mro__"].__get__(type(x))
+    found = _find(mro, name)
+    if type(found) is _METHOD:
+        return found, found.__doc__
+    if any(name in vars(base) for base in mro) or not _reads_plainly(mro):
+        return None
+    try:
+        object.__getattribute__(x, name)
+    except AttributeError as error:
+        return str(error)
+    return None
+
+
+def _reads_plainly(mro):
+    """Is an attribute what the classes have under its name, and nothing else?"""
+    return (
+        _find(mro, "__getattribute__") is object.__dict__["__getattribute__"]
+        and _find(mro, "__getattr__") is None
+    )
 
 
 _METHOD = type(list.append)

@@ -124,6 +124,7 @@ def _derive(meta: Any, name: str, bases: tuple[Any, ...], space: Any, keywords: 
         _pybridge_number=0,
         _pybridge_module=space.get("__module__", "__main__"),
         _pybridge_derived=True,
+        _pybridge_make=None,
         _pybridge_methods=None,
         _pybridge_state=None,
         __getattribute__=_get_attribute,

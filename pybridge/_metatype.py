@@ -45,6 +45,8 @@ class MirrorType(type):
 
     _pybridge_class: Any  # the proxy of the guest class
     _pybridge_number: int
+    # A class may have a function(x) that makes its object without a crossing, or gives None
+    _pybridge_make: Any = None
     # Also when a method of the metaclass's asks: classes are the same by their number.
     _pybridge_identity = property(lambda cls: True)
 
@@ -61,6 +63,12 @@ class MirrorType(type):
 
     @hidden
     def __call__(cls, /, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and not kwargs:
+            make = _get(cls, "_pybridge_make")
+            if make is not None:
+                x = make(args[0])
+                if x is not None:
+                    return x
         return call_handle(_get(cls, "_pybridge_class")._pybridge_handle, args, kwargs)
 
     @hidden

@@ -76,6 +76,7 @@ def class_make(d: Description, number: int, proxy: Any) -> Any:
         "_pybridge_class": proxy,
         "_pybridge_number": number,
         "_pybridge_module": d.module,
+        "_pybridge_make": None,
         "_pybridge_methods": None,
         "_pybridge_state": None,
         "_pybridge_abcs": d.abcs,

@@ -136,6 +136,7 @@ def _install() -> None:
         return
     from pybridge import (
         _bulk,
+        _constructed,
         _dtypes,
         _hostcsv,
         _hostnumpy,
@@ -157,6 +158,8 @@ def _install() -> None:
     _add_numbers(classes, samples, weak, results)
     _add(c["float64"], _scalars.float64_methods(classes, _had(c["float64"], _scalars.NEEDED)))
     _shorten(c["float64"], "item", float.__float__)
+    _add(c["float64"], {_constructed.NAME: _constructed.float64_maker(classes)})
+    _add(c["truth"], {_constructed.NAME: _constructed.truth_maker(classes)})
     truth, text, void, ndarray = c["truth"], c["bytes_"], c["void"], c["ndarray"]
     had = _had(truth, _scalars.NEEDED_TRUTH)
     _add(truth, _scalars.truth_methods(truth, classes, lambda: _use_numbers(classes), had))
@@ -223,22 +226,25 @@ def _add_numbers(
 def _use_numbers(classes: dict[str, Any]) -> None:
     """Before the first late number: what it does without a crossing."""
     global _numbers_used
-    from pybridge import _numbers
+    from pybridge import _constructed, _numbers
 
     with locked(_kinds.lock):
-        integers = [classes[name] for name in INTEGERS if name in classes]
+        names = [name for name in INTEGERS if name in classes]
         if not _installed or _numbers_used:
             return
         _numbers_used = True
         # The special methods of a mirror class are the same functions for all.
-        methods = _numbers.integer_methods(classes, _had(integers[0], _numbers.NEEDED))
-        for cls in integers:
-            _add(cls, methods)
+        had = _had(classes[names[0]], _numbers.NEEDED)
+        methods = _numbers.integer_methods(classes, had)
+        for name in names:
+            cls, make = classes[name], _constructed.integer_maker(classes, name)
+            _add(cls, {**methods, _constructed.NAME: make})
             _shorten(cls, "item", _plain)
         if "float32" in classes:
             cls = classes["float32"]
             ordinary = _had(cls, _numbers.NEEDED_FLOAT32)
-            _add(cls, _numbers.float32_methods(classes, ordinary))
+            make = _constructed.float32_maker(classes)
+            _add(cls, {**_numbers.float32_methods(classes, ordinary), _constructed.NAME: make})
             _shorten(cls, "item", _plain)
 
 
@@ -260,7 +266,7 @@ def _remove() -> None:
         _undo.pop()()
     while _installed:
         cls, name, before = _installed.pop()
-        if name.startswith("_pybridge"):
+        if name.startswith("_pybridge") and name != "_pybridge_make":
             continue
         if before is None:
             type.__delattr__(cls, name)

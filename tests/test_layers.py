@@ -39,9 +39,9 @@ ORDER = [
     "_hostnumpy", "_hostcsv", "_hostctypes", "_exporter", "_columns", "_interchange",
     "_future", "_converters",
     "_signature", "_cfunction", "_native", "_lowlevel",
-    "_otherkinds", "_dtypes", "_repeated", "_scalars", "_numbers", "_ndarray", "_shapes",
-    "_void", "_ufunc", "_bulk", "_arraycalls", "_numpy", "_attached", "_source", "_containers",
-    "_api",
+    "_otherkinds", "_dtypes", "_repeated", "_constructed", "_scalars", "_numbers", "_ndarray",
+    "_shapes", "_void", "_ufunc", "_bulk", "_arraycalls", "_numpy", "_attached", "_source",
+    "_containers", "_api",
     "_imported", "_spawned", "_finder", "_require", "_script", "_pickled", "_memory", "pickle",
     "__init__",
     # programs over the public names

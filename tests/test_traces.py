@@ -163,6 +163,14 @@ def test_an_attribute_that_there_never_is_makes_no_call_of_the_guest():
     assert trace.guards <= 15, trace.text()
 
 
+def test_a_number_made_of_a_number_is_not_allocated():
+    for make in ("float64", "int32", "bool_"):
+        trace = array_loop(
+            f"for i in range(n): s += float(np.{make}(i))", "assert np.arange(3)[1]"
+        )
+        assert trace.calls == trace.allocations == [], trace.text()
+
+
 def test_a_proxy_that_does_not_escape_is_not_allocated():
     for shift in (0, 1, 2, 3, 4):
         trace = traces.loop(f"""

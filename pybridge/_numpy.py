@@ -166,9 +166,9 @@ def _install() -> None:
     _shorten(truth, "item", bool)
     for own, base in ((text, bytes), (c["str_"], str)):
         _add(own, _scalars.text_methods(own, base, _had(own, _scalars.NEEDED_TEXT)))
-    for date in (c["datetime64"], c["timedelta64"]):
-        had = _had(date, _otherkinds.NEEDED_DATE)
-        _add(date, _otherkinds.date_methods(truth, had))
+    for name in ("datetime64", "timedelta64"):
+        had = _had(c[name], _otherkinds.NEEDED_DATE)
+        _add(c[name], _otherkinds.date_methods(classes, had))
     had = _had(c["complex128"], _otherkinds.NEEDED_COMPLEX)
     cls = c["complex128"]
     _add(cls, _otherkinds.complex_methods(cls, c["float64"], truth, had))

@@ -7,16 +7,18 @@
     the other byte order     the same classes, by way of `struct`
 
 Each is numpy's own class, made late: the guest's object comes when an operation needs it.
-Dates are compared on the host, when both were read here with one unit and none is NaT; complex
+Dates of one unit are compared, added and subtracted on the host, when none is NaT; complex
 numbers are added and multiplied, when no floating-point flag can rise.
 """
 
 from __future__ import annotations
 
+from sys import maxsize
+
 from pybridge import _guest, _templates
 from pybridge._core import ffi
 from pybridge._frame import frame_get, frames
-from pybridge._handle import adopt_late
+from pybridge._handle import adopt_late, closed
 from pybridge._host import hidden, module_dict
 from pybridge._proxy import QuickAttribute
 
@@ -96,8 +98,32 @@ def __{name}__(self, other):
                 return r
     return ordinary_{name}(self, other)
 """
+_DATE_SUM = """
+@hidden
+def __{name}__(self, other):
+    kind = type(other)
+    if kind is datetime64 or kind is timedelta64:
+        unit, unit2 = self._pybridge_unit, other._pybridge_unit
+        if unit is not None and unit2 is not None:
+            found = {result}s.get(unit)
+            if found is None:
+                found = {result}s[unit] = {{}}
+            result = found.get(unit2, 0)
+            if result == 0:
+                result = found[unit2] = {result}(unit, unit2)
+            x, y = self._pybridge_plain, other._pybridge_plain
+            if result is not None and x != NOT and y != NOT:
+                z = x {op} y
+                if LEAST <= z <= MOST:
+                    r = create(datetime64 if result[0] == "M" else timedelta64)
+                    set(r, "_pybridge_plain", z)
+                    set(r, "_pybridge_unit", result)
+                    return r
+    return ordinary_{name}(self, other)
+"""
 _OPERATORS = {"lt": "<", "le": "<=", "eq": "==", "ne": "!=", "gt": ">", "ge": ">="}
-NEEDED_DATE = tuple(f"__{name}__" for name in _OPERATORS)
+_DATE_SUMS = {"add": "+", "sub": "-"}
+NEEDED_DATE = tuple(f"__{name}__" for name in (*_OPERATORS, *_DATE_SUMS))
 
 
 # Sums of finite numbers raise no flag but that of an overflow.  Products of parts of such sizes
@@ -218,22 +244,78 @@ def swapped(source: str, name: str) -> tuple[str, dict[str, Any]]:
     return source, names
 
 
-def date_methods(truth: Any, ordinary: dict[str, Any]) -> dict[str, Any]:
-    """What the mirrors of numpy.datetime64 and timedelta64 get."""
+class _DatePart:
+    """The count, or the unit, of a date that came from the guest: numpy has both behind the
+    head of the object, the unit as a number and a multiple.  What these are is asked once; a
+    date that is not as expected has no unit here, and so is the guest's to compute with."""
+
+    def __init__(self, unit: bool, units: dict[Any, str | None]) -> None:
+        self._unit = unit
+        self._units = units
+
+    @hidden
+    def __get__(self, x: Any, owner: Any = None) -> Any:
+        if x is None:
+            return self
+        handle = x._pybridge_handle
+        if not handle:
+            raise closed(x)
+        words = ffi.cast("int64_t *", handle)
+        if not self._unit:
+            return words[2]
+        try:
+            return self._units[words[3]]
+        except KeyError:
+            count, unit = _guest.call("numpy_date_parts", x)
+            found = self._units[words[3]] = unit if count == words[2] else None
+            return found
+
+
+def _sum(x: str, y: str) -> str | None:
+    """The unit of a sum of dates with these, if it is one unit and one is a duration."""
+    if x[1:] != y[1:] or x[0] == y[0] == "M":
+        return None
+    return ("M" if "M" in x[0] + y[0] else "m") + x[1:]
+
+
+def _difference(x: str, y: str) -> str | None:
+    if x[1:] != y[1:] or (x[0] == "m" and y[0] == "M"):
+        return None
+    return ("m" if x[0] == y[0] else "M") + x[1:]
+
+
+def date_methods(classes: dict[str, Any], ordinary: dict[str, Any]) -> dict[str, Any]:
+    """What the mirror of numpy.datetime64 or timedelta64 gets."""
     space = module_dict()
     space.update(
         __name__=__name__,
-        NOT=-(2**63),
+        LEAST=-maxsize,
+        MOST=maxsize,
+        NOT=-maxsize - 1,  # no `long` of PyPy's, as -(2**63) is
         create=object.__new__,
+        datetime64=classes["datetime64"],
+        difference=_difference,
+        differences={},  # unit -> other unit -> unit of the difference
         hidden=hidden,
         set=object.__setattr__,
-        truth=truth,
+        sum=_sum,
+        sums={},
+        timedelta64=classes["timedelta64"],
+        truth=classes["truth"],
     )
-    for name in _OPERATORS:
-        space["ordinary_" + name] = ordinary[f"__{name}__"]
-    text = "".join(_COMPARISON.format(name=n, op=op) for n, op in _OPERATORS.items())
-    _templates.run(text, "pybridge-dates.py", space)
-    return {"_pybridge_unit": None, **{name: space[name] for name in NEEDED_DATE}}
+    for short in (*_OPERATORS, *_DATE_SUMS):
+        space["ordinary_" + short] = ordinary[f"__{short}__"]
+    texts = [_COMPARISON.format(name=n, op=op) for n, op in _OPERATORS.items()]
+    for short, op in _DATE_SUMS.items():
+        result = {"add": "sum", "sub": "difference"}[short]
+        texts.append(_DATE_SUM.format(name=short, op=op, result=result))
+    _templates.run("".join(texts), "pybridge-dates.py", space)
+    units: dict[Any, str | None] = {}
+    parts = {
+        "_pybridge_plain": _DatePart(False, units),
+        "_pybridge_unit": _DatePart(True, units),
+    }
+    return {**parts, **{short: space[short] for short in NEEDED_DATE}}
 
 
 def complex_methods(

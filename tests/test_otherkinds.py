@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scalars import is_late
 
 import pybridge
+from pybridge._release import shared
 
 JUDGE = """
 def same(x, array, i):
@@ -29,6 +30,14 @@ def compute(x, y, name):
     with numpy.errstate(all="ignore"):
         r = getattr(operator, name)(x, y)
     return type(r).__name__, r.tobytes()
+def summed(a, b, i, j, name):
+    try:
+        r = getattr(operator, name)(a[i], b[j])
+    except Exception as error:
+        return (type(error).__name__,)
+    return type(r).__name__, r.tobytes(), r.dtype.str
+def item(a, i):
+    return a[i]
 def size(a):
     with numpy.errstate(all="ignore"):
         return numpy.array([abs(a[0])])
@@ -88,6 +97,57 @@ def test_dates_are_compared_as_numpy_does(np, judge, kind, numbers):
             found = x < y, x <= y, x == y, x != y, x > y, x >= y
             assert tuple(map(bool, found)) == judge["compare"](a, i, j), (x, y)
             assert type(found[0]) is type(np.bool_(True))
+
+
+def summed(f, x, y):
+    try:
+        r = f(x, y)
+    except Exception as error:
+        return (type(error).__name__,)
+    return type(r).__name__, r.tobytes(), r.dtype.str
+
+
+@settings(max_examples=60, deadline=None)
+@given(kind=st.sampled_from(["M8[ns]", "m8[7us]", "M8[D]", "m8[Y]", "m8"]), numbers=BITS)
+def test_dates_are_added_as_numpy_does(np, judge, kind, numbers):
+    a = elements(np, kind, [*numbers, 2**63, 2**63 - 1, 5])
+    other = elements(np, kind.replace("M", "m"), [*numbers, 2**63, 2**63 + 1, 3])
+    for b, name in ((other, "add"), (other, "sub"), (a, "sub")):
+        f = getattr(operator, name)
+        for i in range(len(a)):
+            for j in range(len(b)):
+                expected = judge["summed"](a, b, i, j, name)
+                made = judge["item"](a, i)  # with an object of the guest's
+                for x, y in ((a[i], b[j]), (made, b[j]), (a[i], judge["item"](b, j))):
+                    assert summed(f, x, y) == expected, (kind, name, i, j)
+
+
+@pytest.mark.parametrize("text", ["M8[D]", "M8[s]", "M8[25s]", "M8", "m8[D]", "m8[M]", "m8"])
+def test_dates_of_several_units_are_added_as_numpy_does(np, judge, text):
+    x = np.array([7], "i8").view(text)
+    for other in ("M8[D]", "M8[s]", "M8[25s]", "M8[M]", "M8", "m8[D]", "m8[s]", "m8[Y]", "m8"):
+        y = np.array([11], "i8").view(other)
+        for name in ("add", "sub"):
+            expected = judge["summed"](x, y, 0, 0, name)
+            for p in (x[0], judge["item"](x, 0)):
+                for q in (y[0], judge["item"](y, 0)):
+                    got = summed(getattr(operator, name), p, q)
+                    assert got == expected, (text, other, name)
+
+
+def test_dates_of_the_guests_are_compared_without_a_crossing(np):
+    a, limit = np.arange("2020-01", "2020-03", dtype="M8[D]"), np.datetime64("2020-02-03")
+    assert not is_late(limit) and not bool(a[0] > limit)
+    crossings = []
+    for _ in range(3):  # what is dead may be released meanwhile
+        before = shared.entered
+        assert next(i for i in range(len(a)) if a[i] > limit) == 34
+        assert (limit - a[0])._pybridge_plain == 33
+        crossings.append(shared.entered - before)
+    assert 0 in crossings
+    pybridge.release(limit)
+    with pytest.raises(pybridge.ClosedHandle):
+        bool(a[0] > limit)
 
 
 def test_dates_of_other_units_and_types(np):

@@ -163,6 +163,15 @@ def test_an_attribute_that_there_never_is_makes_no_call_of_the_guest():
     assert trace.guards <= 15, trace.text()
 
 
+def test_dates_are_compared_and_subtracted_without_a_call_of_the_guest():
+    trace = array_loop(
+        "for i in range(n):\n                if limit - dates[i & 15] > step: s += 1.0",
+        "dates, step = np.arange('2020-01', '2020-02', dtype='M8[D]'), np.timedelta64(3, 'D')\n"
+        "        limit = np.datetime64('2020-01-08')",
+    )
+    assert "call_release_gil_i" not in trace.calls and trace.allocations == [], trace.text()
+
+
 def test_a_number_made_of_a_number_is_not_allocated():
     for make in ("float64", "int32", "bool_"):
         trace = array_loop(

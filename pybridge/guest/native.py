@@ -305,6 +305,11 @@ def _described(dtype):
     return name + ":" + dtype.str[1:] if dtype.kind in "mM" else name
 
 
+def numpy_date_parts(x):
+    """The integer of a datetime64 or timedelta64, and its unit as `numpy_dtype` tells it."""
+    return int(x.view("i8")), x.dtype.str[1:]
+
+
 def numpy_date(value, dtype):
     """The datetime64 or timedelta64 of an integer."""
     import numpy

@@ -326,7 +326,7 @@ _FILES = {
     "linked": (),
     "native": (
         "native_describe", "native_item", "native_lowlevel", "native_numbers",
-        "numpy_classes", "numpy_date", "numpy_dtype", "numpy_facts",
+        "numpy_classes", "numpy_date", "numpy_date_parts", "numpy_dtype", "numpy_facts",
     ),
     "pickled": (),
     "running": (

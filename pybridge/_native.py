@@ -254,7 +254,11 @@ def _ufunc(f: Any, facts: list[Any], wanted: Signature | None) -> Any:
     passed = ", ".join(arguments)
     if types[index] == "d" * nin + "->d" and nin <= _DIRECT:
         space["call"] = getattr(lib, f"pb_loop_d{nin}")
-        lines = [f"r = call(loop, {passed})", f"return r if r == r else general({passed})"]
+        space["due"] = lib.pb_loop_due
+        lines = [
+            f"r = call(loop, {passed})",
+            f"return r if r == r or not due(r) else general({passed})",
+        ]
     else:
         space["call"], space["STOP"] = lib.pb_loop_run, STOP
         at = "0"

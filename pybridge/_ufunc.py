@@ -4,7 +4,7 @@
     np.sqrt(2.0)    scipy.special.jv(1.0, x)
 
 From a proxy's second such call on.  The result is what the ufunc gives, a numpy.float64.  When
-the loop raised a floating-point flag or gave NaN, the ufunc is called as ever, which warns or
+the loop raised a floating-point flag or an error, the ufunc is called as ever, which warns or
 raises as `numpy.errstate` says.  Any thread.
 """
 
@@ -24,7 +24,8 @@ _set = object.__setattr__
 
 class Prepared:
     """A ufunc's loop of doubles: `lib.pb_loop_d{nin}(prepared.loop, ...)` gives the double, or
-    NaN when the general call is due.  Valid while the ufunc lives."""
+    a NaN of which `lib.pb_loop_due` says that the general call is due.  Valid while the ufunc
+    lives."""
 
     __slots__ = ("loop", "nin")
 
@@ -46,7 +47,7 @@ def __call__(self, /, *args, **kwargs):
                 x, = args
                 if type(x) is float or type(x) is float64:
                     r = call1(prepared.loop, x)
-                    if r == r:
+                    if r == r or not due(r):
                         return new(float64, r)
             elif n == 2:
                 x, y = args
@@ -54,7 +55,7 @@ def __call__(self, /, *args, **kwargs):
                     type(y) is float or type(y) is float64
                 ):
                     r = call2(prepared.loop, x, y)
-                    if r == r:
+                    if r == r or not due(r):
                         return new(float64, r)
             elif n == 3:
                 x, y, z = args
@@ -64,7 +65,7 @@ def __call__(self, /, *args, **kwargs):
                     and (type(z) is float or type(z) is float64)
                 ):
                     r = call3(prepared.loop, x, y, z)
-                    if r == r:
+                    if r == r or not due(r):
                         return new(float64, r)
         elif prepared is UNUSED or prepared is USED_ONCE:
             count(self, prepared, args)
@@ -93,6 +94,7 @@ def methods(ufunc: Any, float64: Any) -> dict[str, Any]:
         __name__=__name__,
         UNUSED=UNUSED,
         USED_ONCE=USED_ONCE,
+        due=lib.pb_loop_due,
         call1=lib.pb_loop_d1,
         call2=lib.pb_loop_d2,
         call3=lib.pb_loop_d3,

@@ -195,6 +195,38 @@ def test_the_guest_forks_and_starts_processes(python):
 
 
 @guests.few
+def test_nobody_forks_while_a_thread_comes_to_the_guest_for_the_first_time(python):
+    """CPython before 3.11 waited in the child for the lock under which a thread's state is
+    made: one fork in some hundred."""
+    children.run(
+        PREPARE
+        + """
+    pybridge.exec('''
+    import os, signal, time
+    def guest_fork():
+        pid = os.fork()
+        if pid == 0:
+            os._exit(10)
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done: return status >> 8
+            time.sleep(0.0002)
+        os.kill(pid, signal.SIGKILL)
+        return os.waitpid(pid, 0)
+    ''', more := {})
+    for _ in range(200):
+        thread = threading.Thread(target=sqrt, args=(4.0,))
+        thread.start()
+        assert more["guest_fork"]() == 10
+        thread.join()
+    check()
+""",
+        env=guests.env(python),
+    )
+
+
+@guests.few
 def test_multiprocessing_of_the_host_with_fork(python):
     children.run(
         PREPARE

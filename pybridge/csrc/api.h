@@ -6,7 +6,8 @@
  * Layouts were compared with each version's headers: an object starts with its reference
  * count and its type; of a type the offsets used here are the same everywhere.
  *
- * Any function of `G` needs the guest GIL, except Py_InitializeEx and PyGILState_Ensure.
+ * Any function of `G` needs the guest GIL, except Py_InitializeEx, PyGILState_Ensure and
+ * _GetThisThreadState, PyThreadState_New, PyInterpreterState_Main.
  */
 #ifndef PB_API_H
 #define PB_API_H

@@ -118,6 +118,29 @@ static void stray(pb_thread *t)
     t->discard = 0;
 }
 
+/* A state is made without the guest GIL, under a lock of CPython's own, for which those before
+ * 3.11 wait in the child of a fork, whoever had it.  So nobody forks meanwhile. */
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+
+void pb_attach_fork_before(void)
+{
+    (void)pthread_mutex_lock(&making);
+}
+
+void pb_attach_fork_after(void)
+{
+    (void)pthread_mutex_unlock(&making);
+}
+
+/* new, or NULL */
+static pb_tstate state_make(void)
+{
+    (void)pthread_mutex_lock(&making);
+    pb_tstate made = G.PyThreadState_New(G.PyInterpreterState_Main());
+    (void)pthread_mutex_unlock(&making);
+    return made;
+}
+
 /* Guest threads and host threads both end up waiting here.  The GIL is not held, or is
  * about to be taken over from this thread's lease. */
 static void gil_take(pb_thread *t)
@@ -140,11 +163,11 @@ static void gil_take(pb_thread *t)
     pb_lease_revoke();
     if (t->tstate == NULL)
         t->tstate = G.PyGILState_GetThisThreadState();
-    if (t->tstate != NULL) {
-        G.PyEval_RestoreThread(t->tstate);
-    } else {
-        (void)G.PyGILState_Ensure();
-        t->tstate = G.PyThreadState_Get();
+    const int fresh = t->tstate == NULL;
+    if (fresh && (t->tstate = state_make()) == NULL)
+        (void)G.PyGILState_Ensure();        /* ends the process, in CPython's words: no memory */
+    G.PyEval_RestoreThread(t->tstate);
+    if (fresh) {
         t->ours = 1;
         pb_stack_limit_calls(t);
     }

@@ -72,7 +72,7 @@ typedef struct pb_thread {
                                    the guest does not know (pb_attach_slow) */
     volatile int held;          /* * this thread took the guest GIL, and keeps it in a lease */
     volatile int keep;          /* * it need not drop it at the next detach */
-    int ours;                   /* `tstate` was made by PyGILState_Ensure here */
+    int ours;                   /* `tstate` was made here */
     int attached;               /* * how many pb_attached_begin are open: keeps the GIL */
     pb_tstate *own_slot, unused_slot;   /* of a thread that is attached: attached.c */
     pb_tstate *slot;            /* * the guest's own word for its current state; in a lease */
@@ -96,6 +96,8 @@ extern __thread __attribute__((tls_model("initial-exec"))) pb_thread pb_me;
 void pb_attach_prepare(void);               /* before the guest starts */
 void pb_error_start(void);                  /* after, with the guest GIL */
 void pb_thread_meet(pb_thread *t);          /* this thread comes for the first time */
+void pb_attach_fork_before(void);
+void pb_attach_fork_after(void);            /* in the child too */
 
 /* ---- stack.c ---- */
 void pb_stack_start(void);                  /* after the guest's start, with its GIL */

@@ -271,7 +271,8 @@ float pb_pow32(float x, float y);
 int pb_loop_find(intptr_t ufunc, int nin, int nout, int ntypes, const char *types, int index, pb_loop *out);
 /* The loop of a C function double(double) of scipy.special, one of those that _native.py names. */
 void pb_loop_of_function(intptr_t function, pb_loop *out);
-/* NaN: call the ufunc itself. */
+/* A NaN for which pb_loop_due is not 0: call the ufunc itself. */
+int pb_loop_due(double x);
 double pb_loop_d1(const pb_loop *l, double a);
 double pb_loop_d2(const pb_loop *l, double a, double b);
 double pb_loop_d3(const pb_loop *l, double a, double b, double c);

@@ -68,8 +68,23 @@ int pb_loop_find(intptr_t ufunc, int nin, int nout, int ntypes, const char *type
     return out->function == NULL ? -1 : 0;
 }
 
-/* A C function of one double as a loop.  What it answers where it may have reported an error
- * through other ways than a flag is answered with NaN: see _native.py, _PLAIN. */
+/* The NaN that says: call the ufunc itself.  One that a loop computes has other bits. */
+static const uint64_t due = 0x7ff8706264756500;
+
+static double due_nan(void)
+{
+    double x;
+    memcpy(&x, &due, sizeof x);
+    return x;
+}
+
+int pb_loop_due(double x)
+{
+    return memcmp(&x, &due, sizeof x) == 0;
+}
+
+/* A C function of one double as a loop.  Where it may have reported an error through other ways
+ * than a flag the ufunc is due: see _native.py, _PLAIN. */
 static void function_d1(char **pointers, const intptr_t *n, const intptr_t *strides, void *f)
 {
     (void)n, (void)strides;
@@ -77,7 +92,7 @@ static void function_d1(char **pointers, const intptr_t *n, const intptr_t *stri
     memcpy(&x, pointers[0], sizeof x);
     r = ((double (*)(double))f)(x);
     if (PB_UNLIKELY(r == 0.0 || fabs(r) == 1.0 || r == 2.0 || !isfinite(r)))
-        r = NAN;
+        r = due_nan();
     memcpy(pointers[1], &r, sizeof r);
 }
 
@@ -99,28 +114,31 @@ static inline int left_behind(pb_thread *t)
     return 1;
 }
 
-/* 0; 1 when something is due that only the ufunc does.  The flags are looked at once, behind
- * the loop: if any is up, it may be an old one, of the host's own arithmetic, so they are
- * cleared and the loop, which only computes, runs again. */
+/* 0; 1 when something is due that only the ufunc does.  A flag that is up may be an old one, of
+ * the host's own arithmetic.  Before numpy's and scipy's loops, of which some look at the flags
+ * themselves, these are cleared; a C function only computes, so that after it one look is
+ * enough, and where any is up it is called again. */
 static inline int loop_call(const pb_loop *l, char **pointers)
 {
     static const intptr_t one = 1, strides[PB_LOOP_ARGUMENTS + 1];
+    const int plain = l->function == function_d1;
+    if (!plain && PB_UNLIKELY(flags_up()))
+        (void)feclearexcept(FLAGS);
     l->function(pointers, &one, strides, l->data);
-    if (PB_UNLIKELY(flags_up())) {
+    if (plain && PB_UNLIKELY(flags_up())) {
         (void)feclearexcept(FLAGS);
         l->function(pointers, &one, strides, l->data);
-        if (flags_up())
-            return 1;
     }
-    return left_behind(&pb_me);
+    const int up = flags_up();
+    return left_behind(&pb_me) || up;
 }
 
 #define LOOP(n, parameters, pointers)                                               \
     double pb_loop_d##n parameters                                                  \
     {                                                                               \
-        double result = NAN;                                                        \
+        double result = 0.0;                                                        \
         char *p[] = pointers;                                                       \
-        return PB_UNLIKELY(loop_call(l, p)) ? NAN : result;                         \
+        return PB_UNLIKELY(loop_call(l, p)) ? due_nan() : result;                   \
     }
 #define AT(x) (char *)&(x)
 #define LIST(...) {__VA_ARGS__, AT(result)}

@@ -106,6 +106,7 @@ static int arguments_set(int argc, char **argv)
 static void forked(void)
 {
     pb_thread *t = &pb_me;
+    pb_attach_fork_after();
     if (pb_state.state != 1)
         return;
     pb_main_thread = t;                     /* the only thread is the main one now */
@@ -156,7 +157,7 @@ int pb_start(const char *library, const char *program, int isolate,
     pb_error_start();
     pb_text_start();
     (void)G.PyEval_SaveThread();
-    (void)pthread_atfork(NULL, NULL, forked);
+    (void)pthread_atfork(pb_attach_fork_before, pb_attach_fork_after, forked);
     pb_state.state = 1;
     pb_main_thread = &pb_me;
     pb_thread *t = pb_attach(&refused);     /* finds the state that the start made */

@@ -128,7 +128,7 @@ def class_make(d: Description, number: int, proxy: Any) -> Any:
 
 
 def _abcs_of(cls: type) -> list[str]:
-    return type.__dict__["__dict__"].__get__(cls).get("_pybridge_abcs", [])  # type: ignore[no-any-return]
+    return _dict_of(cls).get("_pybridge_abcs", [])  # type: ignore[no-any-return]
 
 
 def _has_buffer(cls: Any) -> bool:

@@ -7,6 +7,9 @@ as a tuple, in half the time.  Such calls are recognised by the function that is
 whichever way the program came by it: each proxy of a function in C remembers whether it is one
 of these, once it has been called twice with such a list.
 
+Numbers are the host's own, numpy.float64 and numpy.int64: numpy makes the same array of the
+three, unless it is told to make ints, where of nan it says another thing.
+
 Lists with anything else in them, other arguments than a dtype, and dtypes that are not those of
 the numbers go to numpy as ever.  Any thread.
 """
@@ -17,13 +20,16 @@ from pybridge import _guest
 from pybridge._host import hidden, list_strategy
 from pybridge._mirrorclass import extensions
 from pybridge._proxy import call_handle
+from pybridge._take import late
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
     from typing import Any
 
+_DEEPEST = 8  # lists in lists; a list may be in itself
 _LEAST, _LEAST_ROWS = 64, 16  # items: fewer have crossed before a second crossing begins
 _set = object.__setattr__
+_double = float.__float__
 
 
 @hidden
@@ -42,7 +48,7 @@ def _made(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if not head or function._pybridge_handle == 0:
         return None
     nested = type(head[0]) is list
-    if not (nested or list_strategy(values) in _NUMBERS):
+    if not (nested or list_strategy(values) in _NUMBERS or _of_numpy(head[0])):
         return None
     dimensions = function._pybridge_arrays
     if dimensions == 0:
@@ -59,11 +65,48 @@ def _made(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         dtype = kwargs["dtype"]
     else:
         return None
-    if (len(values) * len(head[0]) < _LEAST_ROWS) if nested else (len(values) < _LEAST):
+    few = len(values) * len(head[0]) < _LEAST_ROWS if nested else len(values) < _LEAST
+    made = _made_of(function, values, few, nested, dtype)
+    if made is None and (dtype is None or dtype is float):
+        plain = _plain(values, _DEEPEST)
+        if plain is not None and plain is not values:
+            made = _made_of(function, plain, few, nested, dtype)
+    return made
+
+
+def _made_of(function: Any, values: list[Any], few: bool, nested: bool, dtype: Any) -> Any:
+    if few:
         return _made_of_few(function, values, nested, dtype)
     from pybridge import _bulk
 
     return _bulk.block(values, dtype)
+
+
+def _of_numpy(x: Any) -> bool:
+    kind = type(x)
+    return kind is late.float_class or kind is late.int_class
+
+
+def _plain(values: list[Any], depth: int) -> list[Any] | None:
+    """The numbers as the host's own, also of lists in it; None: there is something else."""
+    if list_strategy(values) in _NUMBERS:
+        return values
+    float64, int64 = late.float_class, late.int_class
+    plain: list[Any] = []
+    for x in values:
+        kind = type(x)
+        if kind is float64:
+            plain.append(_double(x))
+        elif kind is int64:
+            plain.append(x._pybridge_plain)
+        elif kind is float or kind is int:
+            plain.append(x)
+        else:
+            row = _plain(x, depth - 1) if kind is list and depth else None
+            if row is None:
+                return None
+            plain.append(row)
+    return plain
 
 
 def _asked(function: Any, before: int | None) -> int:
@@ -82,8 +125,10 @@ def _made_of_few(function: Any, values: list[Any], nested: bool, dtype: Any) -> 
             if type(row) is not list or list_strategy(row) not in _NUMBERS:
                 return None
         items = tuple([tuple(row) for row in values])
-    else:
+    elif list_strategy(values) in _NUMBERS:
         items = tuple(values)
+    else:
+        return None
     args = (items,) if dtype is None else (items, dtype)
     return call_handle(function._pybridge_handle, args, {}, function)
 

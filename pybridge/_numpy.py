@@ -195,7 +195,7 @@ def _install() -> None:
     decoders[number] = late.float_made = _scalars.maker(c["float64"])
     late.float_word = VALUE | number << 8
     lib.pb_late_float_set(c["float64"]._pybridge_handle)
-    late.float_class = c["float64"]
+    late.float_class, late.int_class = c["float64"], classes.get("int64")
     _hostcsv.install()
 
 
@@ -260,7 +260,7 @@ def _add(cls: Any, methods: dict[str, Any]) -> None:
 
 def _remove() -> None:
     """Back to the guest's ways; another thread may be in a method that is taken away."""
-    late.float_class = None
+    late.float_class = late.int_class = None
     lib.pb_late_float_set(0)
     while _undo:
         _undo.pop()()

@@ -67,6 +67,7 @@ class _Late:
     float_word = -1  # the word of a late numpy.float64: give.c; a double follows
     float_made: Callable[[float], Any]  # (double) -> the numpy.float64
     float_class: Any = None  # numpy.float64
+    int_class: Any = None  # numpy.int64
     raise_guest: Callable[[Any], Any]  # (proxy of an exception) -> raises
     raise_plain: Callable[[Frame, int], Any]  # one that the core described -> raises
     unknown: Callable[[Any], Any]  # (proxy of an unclassified type's object) -> the object

@@ -141,6 +141,53 @@ def test_numpys_functions_make_of_a_host_list_what_they_make_of_a_list(np, judge
                 assert judge["described"](a) == expected, dtype
 
 
+SCALARS = {  # of a float64, an int64, a float32, an int32, a truth, an array of no dimension
+    "doubles": lambda d, i, f, k, t, z: [d, d * 2, -d * 0],
+    "doubles and floats": lambda d, i, f, k, t, z: [d, 1.5, float("nan"), 3],
+    "not a number": lambda d, i, f, k, t, z: [d * float("nan"), d],
+    "ints": lambda d, i, f, k, t, z: [i, 7, -i],
+    "ints and doubles": lambda d, i, f, k, t, z: [i, d],
+    "a large int": lambda d, i, f, k, t, z: [i, 2**63],
+    "a large int and a double": lambda d, i, f, k, t, z: [d, 2**40 + 1],
+    "a truth": lambda d, i, f, k, t, z: [i, True],
+    "numpy's truth": lambda d, i, f, k, t, z: [d, t],
+    "single": lambda d, i, f, k, t, z: [f, f],
+    "single and a double": lambda d, i, f, k, t, z: [d, f],
+    "short ints": lambda d, i, f, k, t, z: [i, k],
+    "no dimension": lambda d, i, f, k, t, z: [d, z],
+    "a text": lambda d, i, f, k, t, z: [d, "x"],
+    "rows": lambda d, i, f, k, t, z: [[d, 1.0], [2.0, i]],
+    "ragged": lambda d, i, f, k, t, z: [[d, 1.0], [2.0]],
+    "a number among rows": lambda d, i, f, k, t, z: [[d, 1.0], d],
+    "rows after a number": lambda d, i, f, k, t, z: [d, [d, 1.0]],
+    "deep": lambda d, i, f, k, t, z: [[[d], [1.0]], [[i], [2]]],
+}
+
+
+@pytest.mark.parametrize("times", [1, 50])
+@pytest.mark.parametrize("of", SCALARS.values(), ids=SCALARS.keys())
+def test_likewise_of_a_list_with_numbers_of_numpys(np, judge, of, times):
+    kinds = ("f8", "i8", "f4", "i4", "?")
+    values = of(*[np.array([2], k)[0] for k in kinds], np.array(2.5)) * times
+    for dtype in ((), (None,), (float,), (int,), ("f4",)):
+        expected = judge["made"]("array", pybridge.copy(values), dtype)
+        for _ in range(3):  # from the third call on it is known what the function makes
+            try:
+                a = np.array(values, *dtype)
+            except Exception as error:
+                assert (type(error).__name__, str(error)) == expected, dtype
+            else:
+                assert judge["described"](a) == expected, dtype
+
+
+def test_a_list_with_itself_and_a_number_of_numpys_is_as_numpy_says(np):
+    values: list = [np.array([2.0])[0]]
+    values.append(values)
+    for _ in range(3):
+        with pytest.raises((ValueError, RecursionError)):
+            np.array(values)
+
+
 def test_a_short_list_is_no_record(np):
     for _ in range(3):  # from the third call on it is known what the function makes
         for values in ([1, 2], [[1, 2], [3, 4]]):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
 from itertools import count
 
@@ -67,8 +68,8 @@ def _note_path(error: BaseException) -> None:
 def eval(source: str, namespace: Any = None) -> Any:
     """Evaluate a Python expression in the guest and give its value.
 
-    `namespace`: None for the guest's `__main__`, a guest dict, or a host dict, whose values
-    cross by the ordinary rules (names that the expression binds are not written back).
+    `namespace`: None for the guest's `__main__`, a guest dict, or a host dict (`globals()`, say),
+    whose values cross by the ordinary rules; names that the expression binds are not written back.
     Raises what the guest raises, SyntaxError included.
     """
     if isinstance(source, str):
@@ -102,7 +103,7 @@ def _run(source: str, namespace: Any, mode: str, function: str) -> Any:
     elif isinstance(namespace, Handle):
         space = namespace
     else:
-        space, before = _guest.call("namespace_of", namespace)
+        space, before = _guest.call("namespace_of", _without_builtins(namespace))
     try:
         return _guest.call(function, code, space)
     finally:
@@ -111,6 +112,14 @@ def _run(source: str, namespace: Any, mode: str, function: str) -> Any:
             namespace.update(bound)
             for key in deleted:
                 namespace.pop(key, None)
+
+
+def _without_builtins(namespace: Any) -> Any:
+    """What a program's own `globals()` has besides the host's: guest code has its own."""
+    found = namespace.get("__builtins__") if isinstance(namespace, dict) else None
+    if found is builtins or found is vars(builtins):
+        return {name: x for name, x in namespace.items() if name != "__builtins__"}
+    return namespace
 
 
 def _flush() -> None:

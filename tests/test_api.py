@@ -141,6 +141,30 @@ def test_names_bound_before_an_error_are_written_back():
     assert space == {"a": 1}
 
 
+def test_the_names_of_a_program_can_be_the_namespace():
+    children.run(
+        """
+import pybridge, builtins
+x = 20
+def double(y): return 2 * y
+before = set(globals())
+assert pybridge.eval("double(x) + len('ab')", globals()) == 42
+pybridge.exec("import gc\\ny = sorted([3, x])", globals())
+assert y == [3, 20] and gc.isenabled()
+assert set(globals()) - before == {"before", "y", "gc"}
+assert __builtins__ is builtins or __builtins__ is vars(builtins)
+space = {"__builtins__": vars(builtins), "x": 3}
+assert pybridge.eval("len([x])", space) == 1 and space["__builtins__"] is vars(builtins)
+try:
+    pybridge.eval("len([1])", {"__builtins__": {}})
+except NameError:
+    pass
+else:
+    raise AssertionError("a namespace without builtins has them")
+"""
+    )
+
+
 def test_a_host_namespace_with_a_value_without_a_form_is_refused():
     x = ()
     for _ in range(500):

@@ -352,6 +352,10 @@ int pb_exporter_start(void);        /* 0, or -1 with a guest error set */
 /* ---- iterate.c ---- */
 int pb_fetchable(pb_obj o);
 
+/* ---- pile.c ---- */
+int pb_pile_start(void);                    /* 0, or -1 with a guest error set */
+void pb_pile_dropped(int64_t objects);      /* so many that the cycle collector knows, at once */
+
 /* ---- signals.c ---- */
 /* Before the guest starts; after it: 0, or -1 with a guest error set. */
 void pb_signals_save(void);

@@ -11,17 +11,22 @@
  */
 #include "core.h"
 
-static void drop_word(int64_t *word)
+/* Did an object go that the guest's cycle collector knows? */
+static int drop_word(int64_t *word)
 {
     int64_t handle = *word;
     *word = 0;
     if (handle == 0)
-        return;
+        return 0;
     pb_state.released++;
-    if (handle & 1)
+    if (handle & 1) {
         pb_buffer_drop((pb_buffer *)(intptr_t)(handle & ~(int64_t)1));
-    else
-        pb_drop((pb_obj)(intptr_t)handle);
+        return 0;
+    }
+    pb_obj o = (pb_obj)(intptr_t)handle;
+    int counted = o->refcount == 1 && (o->type->flags & PB_TYPE_GC);
+    pb_drop(o);
+    return counted;
 }
 
 int pb_release_chunks(int64_t *chunks, int64_t count)
@@ -30,11 +35,13 @@ int pb_release_chunks(int64_t *chunks, int64_t count)
     pb_thread *t = pb_attach(&refused);
     if (t == NULL)
         return -1;
+    int64_t counted = 0;
     for (int64_t i = 0; i < count; i++) {
         int64_t *words = (int64_t *)(intptr_t)chunks[i];
         for (int j = 0; j < PB_CHUNK; j++)
-            drop_word(words + j);
+            counted += drop_word(words + j);
     }
+    pb_pile_dropped(counted);
     pb_detach(t);
     return 0;
 }
@@ -63,7 +70,7 @@ int pb_release_handle(int64_t handle)
     pb_thread *t = pb_attach(&refused);
     if (t == NULL)
         return -1;
-    drop_word(&handle);
+    (void)drop_word(&handle);
     pb_detach(t);
     return 0;
 }

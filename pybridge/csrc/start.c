@@ -145,8 +145,8 @@ int pb_start(const char *library, const char *program, int isolate,
         return -1;
     }
     if (arguments_set(argc, argv) != 0 || pb_signals_start() != 0 || pb_hostobj_start() != 0
-        || pb_exporter_start() != 0) {
-        snprintf(error, size, "the guest started, but its signal module or the types of the bridge did not");
+        || pb_exporter_start() != 0 || pb_pile_start() != 0) {
+        snprintf(error, size, "the guest started, but its signal module, gc or the types of the bridge did not");
         G.PyErr_Clear();
         (void)G.PyEval_SaveThread();
         pb_signals_stop();

@@ -68,8 +68,9 @@ def _note_path(error: BaseException) -> None:
 def eval(source: str, namespace: Any = None) -> Any:
     """Evaluate a Python expression in the guest and give its value.
 
-    `namespace`: None for the guest's `__main__`, a guest dict, or a host dict (`globals()`, say),
-    whose values cross by the ordinary rules; names that the expression binds are not written back.
+    `namespace`: None for the guest's `__main__`, a guest dict, or a host dict (`globals()`,
+    say), whose values cross by the ordinary rules; names that the expression binds are not
+    written back.
     Raises what the guest raises, SyntaxError included.
     """
     if isinstance(source, str):

@@ -38,6 +38,7 @@ from __future__ import annotations
 import _thread
 import gc
 from _weakref import ref as _ref
+from itertools import count
 
 from pybridge import _kinds
 from pybridge._core import ffi, lib
@@ -172,15 +173,19 @@ def _grow() -> None:
     """Memory for another batch of chunks, ready to be used."""
     slab = ffi.new("int64_t[]", CHUNK * _BATCH)
     base = int(ffi.cast("intptr_t", slab))
-    with locked(_grow_lock):
-        _slabs.append(slab)
-        first = len(_refs)
-        _addresses.extend([base + 8 * CHUNK * i for i in range(_BATCH)])
+    _slabs.append(slab)
+    # Another thread, a signal handler or a finalizer may come between any two steps and grow
+    # the lists, too: each has numbers of its own.
+    first = next(_batches) * _BATCH
+    while len(_addresses) < first + _BATCH:
+        _addresses.extend([0] * _BATCH)
+    while len(_refs) < first + _BATCH:
         _refs.extend([None] * _BATCH)
+    _addresses[first : first + _BATCH] = [base + 8 * CHUNK * i for i in range(_BATCH)]
     _ready.extend(range(first, first + _BATCH))
 
 
-_grow_lock = _thread.RLock()
+_batches = count()
 
 
 def _find_dead(everything: bool) -> tuple[float, int]:

@@ -215,7 +215,6 @@ def _at_exit_and_fork() -> None:
 _locks: tuple[Any, ...] = (
     _kinds.lock,
     _table._lock,
-    _release._grow_lock,
     _release._lock,
     _handle._release_lock,
     _identity.lock,

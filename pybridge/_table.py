@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import _thread
 from _weakref import ref as _ref
+from itertools import count
 
 from pybridge import _release
 from pybridge._core import ffi, lib
@@ -43,6 +44,7 @@ _lock = _thread.RLock()
 objects: list[Any] = []  # by number; None where the number is free, a Weak where it is kept
 companions: dict[int, Any] = {}  # by number: what an upper layer keeps with an object
 _free: list[int] = []
+_next = count()
 numbers: dict[int, int] = {}  # id of a held object -> number
 _kept: set[int] = set()  # numbers of which only the core's table holds the guest's object
 _ended: list[Any] = []  # Weak references whose objects have died
@@ -107,10 +109,7 @@ def guest_object(x: Any, kind: int) -> tuple[Any, bool]:
 def _enter(x: Any, kind: int) -> tuple[Any, bool]:
     """Give `x` a number of its own.  With the lock."""
     frame = frame_get()
-    if not _free:
-        _free.append(len(objects))
-        objects.append(None)
-    number = _free.pop()
+    number = _unused()
     objects[number] = x
     numbers[id(x)] = number
     word = lib.pb_host_new(frame.mem, number, kind, 1)
@@ -126,6 +125,19 @@ def _enter(x: Any, kind: int) -> tuple[Any, bool]:
     proxy = adopt_alone(frame.ints[1])
     frames.append(frame)
     return proxy, word >> 8 != 0
+
+
+def _unused() -> int:
+    """A number that nobody has, and that has a place.  Under the lock a signal handler or a
+    finalizer may come between any two steps, on this very thread, and need one too; what Ctrl-C
+    ends here costs a number."""
+    try:
+        return _free.pop()
+    except IndexError:
+        number = next(_next)
+        while len(objects) <= number:
+            objects.append(None)
+        return number
 
 
 def live(x: Any) -> Any:
@@ -149,9 +161,7 @@ def number_new(x: Any) -> int:
     if _release.shared.dropped > _MANY:
         forget_dropped()
     with locked(_lock):
-        number = _free.pop() if _free else len(objects)
-        if number == len(objects):
-            objects.append(None)
+        number = _unused()
         objects[number] = x
         numbers[id(x)] = number
         return number

@@ -6,6 +6,8 @@ from __future__ import annotations
 import gc
 import weakref
 
+import children
+
 import pybridge
 from pybridge import _release, _table
 
@@ -57,11 +59,93 @@ def test_an_entry_that_an_interrupt_left_behind_is_not_believed():
     def f():
         return "called"
 
-    number = len(_table.objects)
-    _table.objects.append(None)
+    number = _table._unused()
     _table.numbers[id(f)] = number
     assert pybridge.eval("lambda f: f()")(f) == "called"
     assert _table.numbers[id(f)] != number
+
+
+MEANWHILE = """
+    import pybridge
+    from pybridge import _release, _table
+
+    class Meanwhile:
+        # Numbers; something comes in the middle of an entry, after its number.
+        coming = None
+        def __init__(self, numbers):
+            self.numbers = numbers
+        def __next__(self):
+            number = next(self.numbers)
+            coming, self.coming = self.coming, None
+            if coming is not None:
+                coming()
+            return number
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    pybridge.start()
+    entries = _table._next = Meanwhile(_table._next)
+    batches = _release._batches = Meanwhile(_release._batches)
+"""
+
+
+def test_an_interrupt_as_the_table_grows_spoils_no_number():
+    children.run(
+        MEANWHILE
+        + """
+    call = pybridge.eval("lambda f: f()")
+    for n in range(3):
+        _table._free.clear()
+        entries.coming = interrupt
+        try:
+            call(lambda: n)
+        except KeyboardInterrupt:
+            pass
+        else:
+            raise AssertionError("the table has not grown")
+        assert call(lambda: n) == n
+"""
+    )
+
+
+def test_a_signal_handler_as_the_table_grows_gets_a_number_of_its_own():
+    children.run(
+        MEANWHILE
+        + """
+    keep = pybridge.eval("[]")
+    functions = [lambda n=n: n for n in range(8)]
+    for n in range(0, 8, 2):
+        _table._free.clear()
+        entries.coming = lambda: keep.append(functions[n])
+        keep.append(functions[n + 1])
+    assert [f() for f in keep] == list(range(8))
+"""
+    )
+
+
+def test_what_comes_as_chunks_are_made_gets_memory_of_its_own():
+    children.run(
+        MEANWHILE
+        + """
+    ready, made = _release._ready, pybridge.eval("lambda n: [n]")
+    known = len(ready)
+    batches.coming = _release._grow
+    _release._grow()
+    assert len(ready) == known + 2 * _release._BATCH
+    batches.coming = interrupt
+    try:
+        _release._grow()
+    except KeyboardInterrupt:
+        pass
+    _release._grow()
+    assert len(set(ready)) == len(ready) == known + 3 * _release._BATCH
+    memory = [_release._addresses[number] for number in ready]
+    assert len(set(memory)) == len(memory) and all(memory)
+    kept = [made(n) for n in range(5000)]
+    assert [x[0] for x in kept] == list(range(5000))
+"""
+    )
 
 
 def test_a_number_that_a_sweep_forgets_meanwhile_is_not_used(monkeypatch):

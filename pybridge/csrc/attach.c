@@ -119,25 +119,38 @@ static void stray(pb_thread *t)
 }
 
 /* A state is made without the guest GIL, under a lock of CPython's own, for which those before
- * 3.11 wait in the child of a fork, whoever had it.  So nobody forks meanwhile. */
+ * 3.11 wait in the child of a fork, whoever had it.  So nobody forks meanwhile.  Later ones make
+ * that lock anew in the child; from 3.13 on who forks has it by then, and must not wait here. */
 static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+
+static void making_begin(void)
+{
+    if (G.minor < 11)
+        (void)pthread_mutex_lock(&making);
+}
+
+static void making_end(void)
+{
+    if (G.minor < 11)
+        (void)pthread_mutex_unlock(&making);
+}
 
 void pb_attach_fork_before(void)
 {
-    (void)pthread_mutex_lock(&making);
+    making_begin();
 }
 
 void pb_attach_fork_after(void)
 {
-    (void)pthread_mutex_unlock(&making);
+    making_end();
 }
 
 /* new, or NULL */
 static pb_tstate state_make(void)
 {
-    (void)pthread_mutex_lock(&making);
+    making_begin();
     pb_tstate made = G.PyThreadState_New(G.PyInterpreterState_Main());
-    (void)pthread_mutex_unlock(&making);
+    making_end();
     return made;
 }
 

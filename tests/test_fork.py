@@ -197,8 +197,8 @@ def test_the_guest_forks_and_starts_processes(python):
 @guests.few
 def test_nobody_forks_while_a_thread_comes_to_the_guest_for_the_first_time(python):
     """CPython before 3.11 waited in the child for the lock under which a thread's state is
-    made: one fork in some hundred.  From 3.13 on who forks has that lock when he does, and waited for
-    the bridge's, whose owner waited for it."""
+    made: one fork in some hundred.  From 3.13 on who forks has that lock when he does, and
+    waited for the bridge's, whose owner waited for it."""
     children.run(
         PREPARE
         + """

@@ -18,6 +18,7 @@ import _thread
 from _weakref import ref as _ref
 
 from pybridge._core import lib
+from pybridge._places import Places
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ LIST_ITERATOR: int = lib.PB_LIST_ITERATOR
 lock = _thread.RLock()
 instances: list[Any] = [None, None]  # number -> class of proxies; None: see `mortal`
 objects: list[Any] = [None, None]  # number -> what the class itself is
+_places = Places(instances, objects)
 mortal: dict[int, Any] = {}  # number -> weak reference to what would be in both lists
 # Host class that is no mirror class -> the bare proxy of the guest class that it stands for
 guest_classes: dict[Any, Any] = {}
@@ -48,9 +50,7 @@ def number_new() -> int:
         _free.append(number)
     if len(_free) > _RESTING:
         return _free.pop(0)
-    instances.append(None)
-    objects.append(None)
-    return len(instances) - 1
+    return _places.new()
 
 
 def enter(number: int, instance: Any, obj: Any) -> None:

@@ -21,6 +21,7 @@ from pybridge._errors import ConversionError
 from pybridge._frame import Frame
 from pybridge._handle import Handle
 from pybridge._host import module_dict
+from pybridge._places import Places
 from pybridge._put import encoders, put
 from pybridge._raised import FROM_C, guest_exception
 
@@ -39,6 +40,7 @@ _ENTRIES = {
 }
 _functions: list[Any] = []  # by number; None where the number is free
 _free: list[int] = []
+_places = Places(_functions)
 
 
 class LowLevel:
@@ -72,10 +74,11 @@ class _Holder:
     __slots__ = ("address", "closure", "number")
 
     def __init__(self, function: Callable[..., Any], signature: Signature) -> None:
-        if not _free:
-            _free.append(len(_functions))
-            _functions.append(None)
-        self.number = _free.pop()
+        self.number = -1
+        try:
+            self.number = _free.pop()
+        except IndexError:
+            self.number = _places.new()
         _functions[self.number] = function
         self.closure: Any = None
         if str(signature) in _ENTRIES:
@@ -87,8 +90,9 @@ class _Holder:
 
     # By defaults: at the exit of a CPython host the module's names may be gone.
     def __del__(self, functions: list[Any] = _functions, free: list[int] = _free) -> None:
-        functions[self.number] = None
-        free.append(self.number)
+        if self.number >= 0:
+            functions[self.number] = None
+            free.append(self.number)
 
 
 def lowlevel(f: Callable[..., Any], signature: str) -> LowLevel:

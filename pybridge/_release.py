@@ -38,12 +38,12 @@ from __future__ import annotations
 import _thread
 import gc
 from _weakref import ref as _ref
-from itertools import count
 
 from pybridge import _kinds
 from pybridge._core import ffi, lib
 from pybridge._host import collect_step, collect_young
 from pybridge._locks import locked
+from pybridge._places import Places
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -174,18 +174,14 @@ def _grow() -> None:
     slab = ffi.new("int64_t[]", CHUNK * _BATCH)
     base = int(ffi.cast("intptr_t", slab))
     _slabs.append(slab)
-    # Another thread, a signal handler or a finalizer may come between any two steps and grow
-    # the lists, too: each has numbers of its own.
-    first = next(_batches) * _BATCH
+    first = _places.new()
     while len(_addresses) < first + _BATCH:
-        _addresses.extend([0] * _BATCH)
-    while len(_refs) < first + _BATCH:
-        _refs.extend([None] * _BATCH)
+        _addresses.append(0)
     _addresses[first : first + _BATCH] = [base + 8 * CHUNK * i for i in range(_BATCH)]
     _ready.extend(range(first, first + _BATCH))
 
 
-_batches = count()
+_places = Places(_refs, size=_BATCH)
 
 
 def _find_dead(everything: bool) -> tuple[float, int]:

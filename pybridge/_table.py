@@ -26,13 +26,13 @@ from __future__ import annotations
 
 import _thread
 from _weakref import ref as _ref
-from itertools import count
 
 from pybridge import _release
 from pybridge._core import ffi, lib
 from pybridge._frame import Frame, frame_get, frames
 from pybridge._handle import adopt_alone, adopt_nothing
 from pybridge._locks import locked
+from pybridge._places import Places
 from pybridge._put import put
 from pybridge._take import late, take
 
@@ -44,7 +44,7 @@ _lock = _thread.RLock()
 objects: list[Any] = []  # by number; None where the number is free, a Weak where it is kept
 companions: dict[int, Any] = {}  # by number: what an upper layer keeps with an object
 _free: list[int] = []
-_next = count()
+_places = Places(objects)
 numbers: dict[int, int] = {}  # id of a held object -> number
 _kept: set[int] = set()  # numbers of which only the core's table holds the guest's object
 _ended: list[Any] = []  # Weak references whose objects have died
@@ -128,16 +128,11 @@ def _enter(x: Any, kind: int) -> tuple[Any, bool]:
 
 
 def _unused() -> int:
-    """A number that nobody has, and that has a place.  Under the lock a signal handler or a
-    finalizer may come between any two steps, on this very thread, and need one too; what Ctrl-C
-    ends here costs a number."""
+    """A number that nobody has.  In one step, see `_places`."""
     try:
         return _free.pop()
     except IndexError:
-        number = next(_next)
-        while len(objects) <= number:
-            objects.append(None)
-        return number
+        return _places.new()
 
 
 def live(x: Any) -> Any:

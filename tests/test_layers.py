@@ -20,7 +20,7 @@ PACKAGE = Path(pybridge.__file__).parent
 ORDER = [
     # no guest needed
     "_errors", "_facts", "_settings", "_child", "_probe", "_discover", "_environment", "_host",
-    "_templates", "_core", "_locks", "_hostbuffer",
+    "_templates", "_places", "_core", "_locks", "_hostbuffer",
     # handles and cells
     "_kinds", "_release", "_frame", "_identity", "_handle", "_texts", "_tags", "_put", "_take",
     "_names",

@@ -7,9 +7,11 @@ import gc
 import weakref
 
 import children
+import pytest
 
 import pybridge
 from pybridge import _release, _table
+from pybridge._places import Places
 
 
 def settle():
@@ -85,8 +87,8 @@ MEANWHILE = """
         raise KeyboardInterrupt
 
     pybridge.start()
-    entries = _table._next = Meanwhile(_table._next)
-    batches = _release._batches = Meanwhile(_release._batches)
+    entries = _table._places.numbers = Meanwhile(_table._places.numbers)
+    batches = _release._places.numbers = Meanwhile(_release._places.numbers)
 """
 
 
@@ -165,3 +167,47 @@ def test_a_number_that_a_sweep_forgets_meanwhile_is_not_used(monkeypatch):
     monkeypatch.setattr(_table, "frame_get", frame_get_after_a_sweep)
     assert call(f) == "called"
     assert call(f) == "called"
+
+
+def test_places_have_room_for_their_numbers_whatever_comes_between():
+    a, b = [None, None], [None, None]
+    places = Places(a, b, size=2)
+    fresh = places.numbers
+
+    class Meanwhile:
+        def __next__(self):
+            number = next(fresh)
+            places.numbers = fresh
+            assert places.new() == number + 2 and len(a) == number + 4
+            raise KeyboardInterrupt
+
+    places.numbers = Meanwhile()
+    with pytest.raises(KeyboardInterrupt):
+        places.new()
+    assert places.new() == 6 and len(a) == len(b) == 8
+
+
+def test_threads_that_make_c_functions_at_once_have_each_its_own():
+    children.run(
+        """
+    import sys, threading, pybridge
+    sys.setswitchinterval(1e-6)
+    call = pybridge.eval("__import__('ctypes').CFUNCTYPE(__import__('ctypes').c_double,"
+                         " __import__('ctypes').c_double)")
+    made = [[] for _ in range(4)]
+    go = threading.Barrier(4)
+    def make(n):
+        go.wait()
+        for i in range(300):
+            f = pybridge.lowlevel(lambda x, v=1000 * n + i: x + v, "double(double)")
+            made[n].append((1000 * n + i, f))
+    pybridge.lowlevel(float, "double(double)")
+    threads = [threading.Thread(target=make, args=(n,)) for n in range(4)]
+    for t in threads: t.start()
+    for t in threads: t.join()
+    for each in made:
+        assert len(each) == 300
+        for value, f in each:
+            assert call(f.address)(0.5) == value + 0.5
+"""
+    )

@@ -18,7 +18,7 @@ from pybridge import _kinds, _release
 from pybridge._core import ffi, lib
 from pybridge._errors import ClosedHandle
 from pybridge._frame import Failed, Frame
-from pybridge._host import hidden, promote
+from pybridge._host import hidden, promote, signals_off, signals_on
 from pybridge._identity import enter, find
 from pybridge._kinds import instances
 from pybridge._locks import locked
@@ -250,16 +250,20 @@ def settle(proxy: Any) -> Any:
     scope_leave(proxy)
     fresh = None
     while True:
-        with locked(_release_lock):
-            if _settled[1] == _release.CHUNK and fresh is not None:
-                _settled[:] = fresh, 0
-            chunk, used = _settled
-            if used < _release.CHUNK:
-                _settled[1] = used + 1
-                _cast(_INTS, chunk.address)[used] = handle
-                _clear_word(proxy._pybridge_chunk.address, handle)
-                _set(proxy, "_pybridge_chunk", chunk)
-                return proxy
+        signals = signals_off()  # else Ctrl-C leaves a handle in two chunks
+        try:
+            with locked(_release_lock):
+                if _settled[1] == _release.CHUNK and fresh is not None:
+                    _settled[:] = fresh, 0
+                chunk, used = _settled
+                if used < _release.CHUNK:
+                    _settled[1] = used + 1
+                    _cast(_INTS, chunk.address)[used] = handle
+                    _clear_word(proxy._pybridge_chunk.address, handle)
+                    _set(proxy, "_pybridge_chunk", chunk)
+                    return proxy
+        finally:
+            signals_on(signals)
         fresh = _release.chunk_new()  # without the lock: guest destructors may run
 
 
@@ -268,10 +272,14 @@ def isolate(proxy: Any) -> Any:
     handle = proxy._pybridge_handle
     scope_leave(proxy)
     chunk = _release.chunk_new()
-    with locked(_release_lock):
-        _cast(_INTS, chunk.address)[0] = handle
-        _clear_word(proxy._pybridge_chunk.address, handle)
-        _set(proxy, "_pybridge_chunk", chunk)
+    signals = signals_off()
+    try:
+        with locked(_release_lock):
+            _cast(_INTS, chunk.address)[0] = handle
+            _clear_word(proxy._pybridge_chunk.address, handle)
+            _set(proxy, "_pybridge_chunk", chunk)
+    finally:
+        signals_on(signals)
     return proxy
 
 

@@ -33,6 +33,14 @@ if TYPE_CHECKING:
     def module_dict() -> dict[Any, Any]:
         """A dict whose look-ups fold to constants in PyPy's traces when the key is one."""
 
+    def signals_off() -> bool:
+        """From now on signals wait, Ctrl-C too; was it otherwise?  For a few steps that have to
+        be done all or none: nothing comes between this, a `try`, and the `signals_on` in its
+        `finally`.  PyPy's main thread only: no other has signals, and a CPython host cannot."""
+
+    def signals_on(were_on: bool) -> None:
+        """The end of that: those that waited come soon."""
+
 else:
     try:
         from __pypy__ import _promote as promote
@@ -40,6 +48,18 @@ else:
         from __pypy__ import newdict, newlist_hint
         from __pypy__ import strategy as list_strategy
         from __pypy__ import utf8content as utf8
+        from __pypy__.thread import _signals_enter, _signals_exit
+
+        def signals_off():
+            try:
+                _signals_exit()
+            except RuntimeError:  # not on this thread, or off already
+                return False
+            return True
+
+        def signals_on(were_on):
+            if were_on:
+                _signals_enter()
 
         def module_dict():
             return newdict("module")
@@ -60,6 +80,12 @@ else:
 
         def module_dict():
             return {}
+
+        def signals_off():
+            return False
+
+        def signals_on(were_on):
+            pass
 
 
 def library_module(name: str) -> Any:

@@ -8,15 +8,18 @@ since host code runs without, except inside `pybridge.attached()`, which keeps i
 So such a thread lets go of it while it waits (`pb_attached_suspend`), and has it again with its
 next call.
 
-The locks stay the interpreter's own, and so does `with`, as long as no thread is attached: in a
-`__enter__` written in Python Ctrl-C can come after the lock was taken, and it is never given
-back.  What remains of that: on a main thread, in the moment after it took a lock, while some
-thread is attached.
+The locks stay the interpreter's own, and so does `with`, as long as no thread is attached.  In
+an `__enter__` written in Python Ctrl-C could come after the lock was taken, and it would never
+be given back: signals wait from there to the end of the block, but not while the lock is
+awaited.  (On a CPython host they do not, and that remains.)
 """
 
 from __future__ import annotations
 
+from time import sleep
+
 from pybridge._core import lib
+from pybridge._host import signals_off, signals_on
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -41,14 +44,27 @@ def take(lock: Any) -> None:
         lib.pb_attached_resume(depth)
 
 
+_SOON = 0.0005  # seconds
+
+
 class _Patient:
-    __slots__ = ("_lock",)
+    __slots__ = ("_lock", "_signals")
 
     def __init__(self, lock: Any) -> None:
         self._lock = lock
 
     def __enter__(self) -> None:
-        take(self._lock)
+        while True:
+            self._signals = signals_off()
+            if self._lock.acquire(False):
+                return
+            signals_on(self._signals)
+            depth = lib.pb_attached_suspend()
+            try:
+                sleep(_SOON)  # signals come here
+            finally:
+                lib.pb_attached_resume(depth)
 
     def __exit__(self, *exc: object) -> None:
         self._lock.release()
+        signals_on(self._signals)

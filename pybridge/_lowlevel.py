@@ -74,7 +74,6 @@ class _Holder:
     __slots__ = ("address", "closure", "number")
 
     def __init__(self, function: Callable[..., Any], signature: Signature) -> None:
-        self.number = -1
         try:
             self.number = _free.pop()
         except IndexError:
@@ -90,9 +89,10 @@ class _Holder:
 
     # By defaults: at the exit of a CPython host the module's names may be gone.
     def __del__(self, functions: list[Any] = _functions, free: list[int] = _free) -> None:
-        if self.number >= 0:
-            functions[self.number] = None
-            free.append(self.number)
+        number = getattr(self, "number", None)
+        if number is not None:  # it was not interrupted before it had one
+            functions[number] = None
+            free.append(number)
 
 
 def lowlevel(f: Callable[..., Any], signature: str) -> LowLevel:

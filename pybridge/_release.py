@@ -31,6 +31,7 @@ Objects that own much memory have a chunk of their own: a neighbour cannot keep 
 
 Threads: a sweep takes the lists under `_lock`, then drops the lock, then releases, because
 releasing runs guest destructors, which may call the host.  Making chunks needs no lock.
+Signals wait meanwhile: Ctrl-C in between left the lock taken for ever.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from _weakref import ref as _ref
 
 from pybridge import _kinds
 from pybridge._core import ffi, lib
-from pybridge._host import collect_step, collect_young
+from pybridge._host import collect_step, collect_young, signals_off, signals_on
 from pybridge._locks import locked
 from pybridge._places import Places
 
@@ -157,15 +158,21 @@ def _release_young() -> tuple[float, int]:
     """After a minor collection: release what it found dead, of what is young.  Gives which part
     of that is alive, and how many heavy ones."""
     global _refills
-    # Not waited for: a signal handler may have come between on this very thread.
-    if not _lock.acquire(False):
-        return 0.0, 0
-    _refills = 0
+    alive = 0.0, 0
+    signals = signals_off()
     try:
-        alive = _find_dead(everything=_major_happened())
+        # Not waited for: a finalizer may have come between on this very thread.
+        if not _lock.acquire(False):
+            return alive
+        _refills = 0
+        try:
+            alive = _find_dead(everything=_major_happened())
+        finally:
+            _lock.release()
+        _release_found()
     finally:
-        _lock.release()
-    release_dead()
+        signals_on(signals)
+    _do_more()
     return alive
 
 
@@ -220,8 +227,9 @@ def _sort_out(watched: list[int]) -> int:
     return len(_old) - before
 
 
-def release_dead() -> None:
-    """Give what a sweep found dead to the core.  No lock is held; guest code may run."""
+def _release_found() -> None:
+    """Give what a sweep found dead to the core.  No lock is held; guest code may run.  Signals
+    are off: what Ctrl-C ended here would keep its memory for ever."""
     if not _lock.acquire(False):
         return  # somebody else is at it; what is left is released next time
     numbers = _dead[:]
@@ -233,6 +241,9 @@ def release_dead() -> None:
             _free.extend(numbers)
         elif shared.state != 2:  # no stack, or not started: later; after the close: never
             _dead.extend(numbers)
+
+
+def _do_more() -> None:
     for sweeper in _sweepers:
         sweeper()
 
@@ -243,10 +254,15 @@ def sweep() -> None:
         return  # a finalizer of the program has come between
     for prepare in before_sweep:
         prepare()
-    with locked(_lock):
-        _major_happened()
-        _find_dead(everything=True)
-    release_dead()
+    signals = signals_off()
+    try:
+        with locked(_lock):
+            _major_happened()
+            _find_dead(everything=True)
+        _release_found()
+    finally:
+        signals_on(signals)
+    _do_more()
 
 
 def heavy_step() -> None:

@@ -834,3 +834,68 @@ def test_what_any_crossing_uses_may_be_released_while_it_runs():
     lines = result.out.split()
     assert lines.pop(2) in ("Odd", "ClosedHandle")  # some guests ask the host a second time
     assert lines == ["Odd", "Number", "KeyError", "False", "1", "1"]
+
+
+@pytest.mark.skipif(sys.implementation.name != "pypy", reason="a CPython host cannot wait")
+def test_an_interrupt_right_after_a_lock_was_taken_leaves_none_taken():
+    """Nothing was released any more, and `pybridge.statistics` waited for ever."""
+    children.run(
+        """
+    import gc, os, signal, pybridge
+    from pybridge import _handle, _release
+
+    class Interrupted:
+        def __init__(self, lock):
+            self.lock = lock
+        def acquire(self, *args):
+            taken = self.lock.acquire(*args)
+            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(10):  # here it would come
+                pass
+            return taken
+        def release(self):
+            self.lock.release()
+        def __enter__(self):
+            self.acquire()
+        def __exit__(self, *args):
+            self.release()
+
+    pybridge.exec('''
+    alive = 0
+    class Counted:
+        def __init__(self):
+            global alive
+            alive += 1
+        def __del__(self):
+            global alive
+            alive -= 1
+    def counted(): return alive
+    ''', globals())
+    Counted()
+    interrupts = 0
+    def interrupted(f):
+        global interrupts
+        try:
+            for _ in range(40_000):
+                f()
+        except KeyboardInterrupt:
+            interrupts += 1
+    locks = _release._lock, _handle._release_lock
+    for i in range(5):
+        _release._lock = Interrupted(locks[0])
+        interrupted(Counted)
+        interrupted(pybridge.statistics)
+        _release._lock = locks[0]
+        _handle._release_lock = Interrupted(locks[1])
+        interrupted(lambda: _handle.isolate(Counted()))
+        interrupted(lambda: _handle.settle(Counted()))
+        with pybridge.attached():
+            interrupted(lambda: pybridge.release(Counted()))
+        _handle._release_lock = locks[1]
+    assert interrupts >= 20, interrupts  # of 25; PyPy itself may lose one
+    for _ in range(3):
+        gc.collect()
+        pybridge.statistics()
+    assert counted() <= 5 + 2 * 8, counted()  # those that were settled, and neighbours
+"""
+    )

@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 from _weakref import ref
+from time import sleep
 
 TYPE_CHECKING = False  # typing costs 20 ms at import
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
         `finally`.  PyPy's main thread only: no other has signals, and a CPython host cannot."""
 
     def signals_on(were_on: bool) -> None:
-        """The end of that: those that waited come soon."""
+        """The end of that: those that waited come now."""
 
 else:
     try:
@@ -60,6 +61,7 @@ else:
         def signals_on(were_on):
             if were_on:
                 _signals_enter()
+                sleep(0)  # PyPy looks for those that waited when it has given up its GIL
 
         def module_dict():
             return newdict("module")

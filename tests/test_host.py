@@ -97,3 +97,36 @@ def test_what_keeps_pypy_from_losing_objects(steps):
 
 def test_nothing_is_collected_while_test_files_are_rewritten():
     assert not COLLECTS
+
+
+@pytest.mark.skipif(sys.implementation.name != "pypy", reason="a CPython host cannot wait")
+def test_signals_wait_and_come_at_the_end():
+    children.run(
+        """
+    import os, signal
+    from pybridge._host import signals_off, signals_on
+
+    def interrupted(inner):
+        reached = 0
+        try:
+            were_on = signals_off()
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                for _ in range(1000):
+                    pass
+                if inner:
+                    again = signals_off()
+                    signals_on(again)
+                    assert again is False
+                reached = 1
+            finally:
+                signals_on(were_on)
+            for _ in range(10):
+                pass
+            reached = 2
+        except KeyboardInterrupt:
+            return reached
+    for i in range(20_000):  # compiled, too
+        assert interrupted(i % 2) == 1, i
+    """
+    )

@@ -116,7 +116,7 @@ def _run(source: str, namespace: Any, mode: str, function: str) -> Any:
 
 
 def _without_builtins(namespace: Any) -> Any:
-    """What a program's own `globals()` has besides the host's: guest code has its own."""
+    """A program's `globals()` without the host's builtins: guest code has the guest's."""
     found = namespace.get("__builtins__") if isinstance(namespace, dict) else None
     if found is builtins or found is vars(builtins):
         return {name: x for name, x in namespace.items() if name != "__builtins__"}

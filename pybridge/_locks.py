@@ -58,10 +58,10 @@ class _Patient:
             self._signals = signals_off()
             if self._lock.acquire(False):
                 return
-            signals_on(self._signals)
             depth = lib.pb_attached_suspend()
             try:
-                sleep(_SOON)  # signals come here
+                signals_on(self._signals)
+                sleep(_SOON)  # they come here
             finally:
                 lib.pb_attached_resume(depth)
 

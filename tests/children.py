@@ -226,6 +226,23 @@ def start(snippet: str, *arguments: str, **options: object) -> Child:
     return Child(snippet, *arguments, **options)  # type: ignore[arg-type]
 
 
+# Guest code: objects that are counted.
+COUNTED = """
+alive = 0
+
+class Counted:
+    def __init__(self):
+        global alive
+        alive += 1
+    def __del__(self):
+        global alive
+        alive -= 1
+
+def counted():
+    return alive
+"""
+
+
 def run(snippet: str, *arguments: str, rc: int | None = 0, **options: object) -> Result:
     """Run a snippet to its end.
 

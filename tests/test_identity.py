@@ -5,6 +5,7 @@ import gc
 import threading
 import weakref
 
+import children
 import pytest
 
 import pybridge
@@ -77,26 +78,13 @@ class Rises:
     def __del__(self):
         global risen
         risen = self
-
-alive = 0
-
-class Counted:
-    def __init__(self):
-        global alive
-        alive += 1
-    def __del__(self):
-        global alive
-        alive -= 1
-
-def counted():
-    return alive
 """
 
 
 @pytest.fixture
 def space(guest):
     names = pybridge.eval("{'__name__': 'guest_identity'}")
-    pybridge.exec(SOURCE, names)
+    pybridge.exec(SOURCE + children.COUNTED, names)
     pybridge.eval("[]").append(None)  # what the bridge keeps of methods from a first use on
     return names
 

@@ -58,14 +58,11 @@ def test_the_guests_own_threshold_comes_back_when_piles_are_small():
 drop(100_000)
 raised = gc.get_threshold()[0]
 assert raised > own[0]
-for _ in range(64 * 8 + 8):
-    made()
-    pybridge.statistics()  # sweeps
 import gc as host_gc
 for _ in range(64 * 8 + 8):
     made()
     host_gc.collect()
-    pybridge.statistics()
+    pybridge.statistics()  # sweeps
 assert gc.get_threshold() == own, (own, raised, gc.get_threshold())
 """
     )

@@ -320,21 +320,10 @@ def test_a_scopes_statistics_are_exact(make, leakfree):
 def test_a_collection_at_the_recursion_limit_stops_no_releasing():
     """There neither a finalizer nor a callback of the collector could be run."""
     result = children.run(
+        f"        COUNTED = {children.COUNTED!r}\n"
         """
-        import gc
-        import pybridge
-        pybridge.exec('''
-        alive = 0
-        class Counted:
-            def __init__(self):
-                global alive
-                alive += 1
-            def __del__(self):
-                global alive
-                alive -= 1
-        def counted(): return alive
-        class Thing: pass
-        ''', ns := {})
+        import gc, pybridge
+        pybridge.exec(COUNTED + "class Thing: pass", ns := {})
         Counted, counted, Thing = ns["Counted"], ns["counted"], ns["Thing"]
         things = [Counted() for _ in range(64)]
         gc.collect()
@@ -840,6 +829,7 @@ def test_what_any_crossing_uses_may_be_released_while_it_runs():
 def test_an_interrupt_right_after_a_lock_was_taken_leaves_none_taken():
     """Nothing was released any more, and `pybridge.statistics` waited for ever."""
     children.run(
+        f"    COUNTED = {children.COUNTED!r}\n"
         """
     import gc, os, signal, pybridge
     from pybridge import _handle, _release
@@ -860,17 +850,7 @@ def test_an_interrupt_right_after_a_lock_was_taken_leaves_none_taken():
         def __exit__(self, *args):
             self.release()
 
-    pybridge.exec('''
-    alive = 0
-    class Counted:
-        def __init__(self):
-            global alive
-            alive += 1
-        def __del__(self):
-            global alive
-            alive -= 1
-    def counted(): return alive
-    ''', globals())
+    pybridge.exec(COUNTED, globals())
     Counted()
     interrupts = 0
     def interrupted(f):

@@ -10,7 +10,8 @@
  * usual number, and lowered again when piles become small.  A guest whose objects the host does
  * not drop in masses keeps its own threshold; so does a program that sets one, from then on.
  *
- * All with the guest GIL and no error pending.  Runs no Python code.
+ * All with the guest GIL and no error pending.  The tuples made here may have the collector run,
+ * and so finalizers, other threads, and this again: `busy`.
  */
 #include "core.h"
 
@@ -26,8 +27,9 @@ static int64_t own;         /* the threshold that the guest had */
 static int64_t ours;        /* what we set last */
 static int64_t expected = USUAL;
 static int small;
+static int busy;
 
-/* -1: with a guest error set. */
+/* -1: perhaps with a guest error set. */
 static int64_t threshold(void)
 {
     int overflow = 0;
@@ -50,10 +52,10 @@ int pb_pile_start(void)
     if (get != NULL)
         set = G.PyObject_GetAttrString(module, "set_threshold");
     pb_drop(module);
-    if (set == NULL || (own = threshold()) == -1)
+    if (set == NULL)
         return -1;
-    ours = own;
-    return 0;
+    ours = own = threshold();
+    return G.PyErr_Occurred() == NULL ? 0 : -1;
 }
 
 static int threshold_set(int64_t value)
@@ -73,6 +75,7 @@ static int threshold_set(int64_t value)
 
 static void expect(int64_t objects)
 {
+    busy = 1;
     int64_t now = threshold();
     expected = objects;
     int64_t wanted = objects == USUAL ? own : own + PARTS * objects;
@@ -81,11 +84,12 @@ static void expect(int64_t objects)
         set = NULL;
     }
     ours = wanted;
+    busy = 0;
 }
 
 void pb_pile_dropped(int64_t objects)
 {
-    if (set == NULL)
+    if (set == NULL || busy)
         return;
     if (objects > expected && expected < MOST) {
         int64_t room = expected;
